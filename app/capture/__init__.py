@@ -1,0 +1,1 @@
+"""Capture: writing skills down. One object, `Recorder`, and the transactions it runs."""

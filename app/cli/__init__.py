@@ -1,0 +1,73 @@
+"""The command `cin`: one file per sub-command. It speaks to a server over HTTP only, save `serve` and `migrate`."""
+
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.cli import agents, capture, export, import_, watch
+from app.cli.edge import EXIT_CODES, command
+from app.cli.options import examples
+
+app = typer.Typer(
+    name="cin",
+    help="Collective Intelligence Network: one agent finds the fix, all of them have it at once.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # help and errors go to files and CI logs as well
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """The entry point of `cin`."""
+    app(prog_name="cin")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog=examples("cin serve --port 8005", "CIN_DATABASE_URL=sqlite:///./cin.db cin serve --host 0.0.0.0 --port 8005")
+)
+@command
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; CIN_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; CIN_PORT, else 8005.", max=65535, min=0)] = None,
+) -> int:
+    """Run the server until SIGTERM or Ctrl-C. Settings are CIN_* environment variables."""
+    from app.cli.serve import serve as run  # the server's libraries take a second to import; only this needs them
+
+    return run(host, port)
+
+
+@app.command(
+    short_help="Bring the database up to date.",
+    epilog=examples("cin migrate", "CIN_DATABASE_URL=sqlite:///./cin.db cin migrate"),
+)
+@command
+def migrate() -> int:
+    """Bring the database of CIN_DATABASE_URL to this program's version, then exit. `cin serve` does so as well."""
+    from app.cli.migrate import migrate as run  # as above
+
+    return run()
+
+
+capture.add_to(app)
+watch.add_to(app)
+import_.add_to(app)
+export.add_to(app)
+agents.add_to(app)

@@ -1,0 +1,65 @@
+"""The Python client of a CIN server. It knows the wire and nothing of the server.
+
+`Client` blocks, `AsyncClient` is for asyncio; both offer the same verbs and the same values.
+"""
+
+import logging
+
+from app.client.async_client import AsyncClient
+from app.client.client import Client
+from app.client.errors import (
+    AnswerNotUnderstood,
+    CINError,
+    Conflict,
+    ConnectionFailed,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    Problem,
+    ProblemError,
+    Unavailable,
+)
+from app.client.subscription import AsyncSubscription, Subscription
+from app.client.values import (
+    AgentStatus,
+    BatchItem,
+    BatchResult,
+    Captured,
+    Delivery,
+    Event,
+    Hello,
+    Reset,
+    Skill,
+    SkillPage,
+    SkillVersion,
+)
+
+__all__ = [
+    "AgentStatus",
+    "AnswerNotUnderstood",
+    "AsyncClient",
+    "AsyncSubscription",
+    "BatchItem",
+    "BatchResult",
+    "CINError",
+    "Captured",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "Delivery",
+    "Event",
+    "Hello",
+    "InvalidInput",
+    "NotFound",
+    "PreconditionFailed",
+    "Problem",
+    "ProblemError",
+    "Reset",
+    "Skill",
+    "SkillPage",
+    "SkillVersion",
+    "Subscription",
+    "Unavailable",
+]
+
+logging.getLogger("app.client").addHandler(logging.NullHandler())  # silent unless the application listens

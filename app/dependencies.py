@@ -1,0 +1,96 @@
+"""What a route may reach, one alias each. Everything is built once, in `app.main`, and found on the application."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.capture.recorder import Recorder
+from app.errors import InvalidInput, Unavailable
+from app.eventlog.network import Network
+from app.metrics import Metrics
+from app.models.position import Position
+from app.query.skill_reader import SkillReader
+from app.storage.change_clock import ChangeClock
+from app.storage.database import Database
+from app.stream.delivery import Deliveries
+from app.stream.hub import Hub
+
+MIN_POSITION_WAIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The objects of one running application."""
+
+    network: Network
+    database: Database
+    recorder: Recorder
+    reader: SkillReader
+    hub: Hub
+    deliveries: Deliveries
+    changes: ChangeClock
+    metrics: Metrics
+    storage: str
+    durability: str
+    retry_milliseconds: int
+
+
+def parts(request: Request) -> Parts:
+    """The running application's objects. Raises `Unavailable` until they are there."""
+    found: Parts | None = getattr(request.app.state, "parts", None)
+    if found is None:
+        raise Unavailable("The server is starting. Try again in a moment.")
+    return found
+
+
+# FastAPI resolves a dependency in 30 µs, which a read does not feel and a capture does: `routers.capture` calls `parts`.
+
+
+async def _parts(request: Request) -> Parts:
+    return parts(request)
+
+
+async def _network(request: Request) -> Network:
+    """The network of the caller: `default`, until keys say otherwise."""
+    return parts(request).network
+
+
+async def _reader(request: Request) -> SkillReader:
+    return parts(request).reader
+
+
+async def _hub(request: Request) -> Hub:
+    return parts(request).hub
+
+
+async def _deliveries(request: Request) -> Deliveries:
+    return parts(request).deliveries
+
+
+async def _changes(request: Request) -> ChangeClock:
+    return parts(request).changes
+
+
+async def _min_position(request: Request) -> None:
+    """Wait until this process knows what the caller knows. Raises `InvalidInput`, `PositionUnavailable`, `Unavailable`."""
+    minimum = request.headers.get("cin-min-position")
+    if minimum is None:
+        return
+    position = Position.parse(minimum)
+    if position is None:
+        raise InvalidInput("`CIN-Min-Position` is not a position.", [("header.CIN-Min-Position", "is not a position")])
+    hub = parts(request).hub
+    if position.epoch != hub.network.epoch:
+        raise hub.unavailable("epoch")
+    if not await hub.reached(position.offset, MIN_POSITION_WAIT_SECONDS):
+        raise Unavailable(f"This process has not come to `{position}` yet. Try again in a moment.")
+
+
+PartsDep = Annotated[Parts, Depends(_parts)]
+NetworkDep = Annotated[Network, Depends(_network)]
+ReaderDep = Annotated[SkillReader, Depends(_reader)]
+HubDep = Annotated[Hub, Depends(_hub)]
+DeliveriesDep = Annotated[Deliveries, Depends(_deliveries)]
+ChangesDep = Annotated[ChangeClock, Depends(_changes)]
+AfterMinPosition = Depends(_min_position)

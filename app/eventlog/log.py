@@ -1,0 +1,214 @@
+"""The log: what happened in a network, in the order in which it was committed, with no hole.
+
+Offsets come from the network's own row, in the transaction that appends, so they are gap-free and become visible in
+order: whoever holds the row is the next to commit. A reader that sees offset 7 will never see a 6 that it has not seen.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from app.eventlog.network import NETWORK, NetworkId
+from app.eventlog.notifier import Notifier
+from app.models import Event, EventType
+from app.models.position import Position
+from app.storage.bulk import insert_rows
+from app.storage.database import Database, Transaction
+
+EVENT = Event.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
+
+PAGE_EVENTS = 500
+"""Events read at once, at most; no read transaction is held between two pages."""
+
+PAGE_BYTES = 256 * 1024
+"""Where a page ends early. It is what a reader that stalls in the middle of one keeps in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event as the log keeps it. `data` is the JSON that subscribers get."""
+
+    offset: int
+    type: EventType
+    at: str
+    skill_id: str
+    error_type: str | None
+    tags: frozenset[str]
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a log begins and ends: `head` is the newest offset, `trimmed` the newest that is no longer kept."""
+
+    epoch: str
+    head: int
+    trimmed: int
+
+    def position(self, offset: int) -> Position:
+        return Position(self.epoch, offset)
+
+    @property
+    def earliest(self) -> int:
+        """The oldest offset kept; one more than `head` in a log that keeps nothing."""
+        return self.trimmed + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events after some offset. The log was read up to `end`, whatever filter was applied.
+
+    `bounds` are those of the log when it was read; None if it was not, because this process wrote the events itself.
+    """
+
+    events: Sequence[LoggedEvent]
+    end: int
+    bounds: Bounds | None
+
+
+class EventsTrimmed(Exception):
+    """Events that a reader asked for are no longer kept. Never crosses to a client: a stream answers with `reset`."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        super().__init__(f"events up to {bounds.trimmed} are no longer kept")
+        self.bounds = bounds
+
+
+_READ = (
+    sa.select(EVENT.c["offset", "type", "at", "skill_id", "error_type", "tags", "data"])
+    .where(EVENT.c.network_id == sa.bindparam("network_id"), EVENT.c.offset > sa.bindparam("after"))
+    .order_by(EVENT.c.offset)
+    .limit(sa.bindparam("limit"))
+)
+_READ_TYPES = _READ.where(EVENT.c.type.in_(sa.bindparam("types", expanding=True)))
+_BOUNDS = sa.select(NETWORK.c.epoch, NETWORK.c.head, NETWORK.c.trimmed).where(
+    NETWORK.c.id == sa.bindparam("network_id")
+)
+_RESERVE = (
+    sa.update(NETWORK)
+    .where(NETWORK.c.id == sa.bindparam("network"))
+    .values(head=NETWORK.c.head + sa.bindparam("count"))
+    .returning(NETWORK.c.head)
+)
+
+
+class EventLog:
+    """The logs of all networks of one database."""
+
+    def __init__(self, database: Database, notifier: Notifier, *, poll_seconds: float) -> None:
+        self._database = database
+        self._notifier = notifier
+        self._poll_seconds = poll_seconds
+        self._tails: defaultdict[NetworkId, Tail] = defaultdict(Tail)
+
+    def append(
+        self, tx: Transaction, network_id: NetworkId, make: Sequence[Callable[[int], LoggedEvent]]
+    ) -> list[LoggedEvent]:
+        """Append what each of `make` says when it is told its offset. Call it last: it holds the network's row.
+
+        Followers are woken after the commit; nobody who appends can forget to.
+        """
+        if not make:
+            return []
+        head = tx.connection.execute(_RESERVE, {"network": network_id, "count": len(make)}).scalar_one()
+        events = [build(offset) for offset, build in enumerate(make, head - len(make) + 1)]
+        insert_rows(tx.connection, EVENT, [_to_row(network_id, event) for event in events])
+        tx.after_commit(partial(self._committed, network_id, events))
+        return events
+
+    async def read(
+        self, network_id: NetworkId, after: int, *, limit: int = PAGE_EVENTS, types: frozenset[str] = frozenset()
+    ) -> Page:
+        """Up to `limit` events after an offset, of the given types if any: one index seek, whatever the log's length.
+
+        Raises `EventsTrimmed` if events after that offset are no longer kept.
+        """
+        return await self._database.read(
+            partial(read_page, network_id=network_id, after=after, limit=limit, types=types)
+        )
+
+    async def bounds(self, network_id: NetworkId) -> Bounds:
+        return await self._database.read(partial(read_bounds, network_id=network_id))
+
+    async def follow(self, network_id: NetworkId, after: int) -> AsyncIterator[Page]:
+        """Every event after an offset, page by page, for ever; a page without events when there was nothing for a while."""
+        wake = self._notifier.listen(network_id)
+        while True:
+            wake.clear()
+            page = self._tails[network_id].after(after) or await self.read(network_id, after)
+            after = page.end
+            yield page
+            if page.bounds is None or page.end == page.bounds.head:
+                await wake.wait(self._poll_seconds)
+
+    def _committed(self, network_id: NetworkId, events: Sequence[LoggedEvent]) -> None:
+        self._tails[network_id].extend(events)
+        self._notifier.wake(network_id)
+
+
+class Tail:
+    """The newest events that this process committed itself, so that its own follower need not read them back.
+
+    They are the log's own, or nothing: what follows an offset is taken from here only if it is here without a hole.
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[LoggedEvent] = deque(maxlen=PAGE_EVENTS)
+
+    def extend(self, events: Sequence[LoggedEvent]) -> None:
+        """Add events that are on disk now. Commits come back in order, on the one event loop."""
+        if self._events and self._events[-1].offset + 1 != events[0].offset:
+            self._events.clear()  # another process has committed in between
+        self._events.extend(events)
+
+    def after(self, offset: int) -> Page | None:
+        """What follows an offset, as far as this process knows; None if it must be read."""
+        if not self._events or not self._events[0].offset <= offset + 1 <= self._events[-1].offset:
+            return None
+        events = list(islice(self._events, offset + 1 - self._events[0].offset, None))
+        return Page(events, events[-1].offset, None)
+
+
+def read_bounds(connection: Connection, network_id: NetworkId) -> Bounds:
+    """Where the log begins and ends, in the snapshot that `connection` sees."""
+    return Bounds(*connection.execute(_BOUNDS, {"network_id": network_id}).one())
+
+
+def read_page(connection: Connection, *, network_id: NetworkId, after: int, limit: int, types: frozenset[str]) -> Page:
+    """`EventLog.read` on one snapshot, so that the bounds are those of the very log that was read."""
+    bounds = read_bounds(connection, network_id)
+    if after < bounds.trimmed:
+        raise EventsTrimmed(bounds)
+    query, values = (_READ_TYPES, {"types": sorted(types)}) if types else (_READ, {})
+    events: list[LoggedEvent] = []
+    size = 0
+    for row in connection.execute(query, {"network_id": network_id, "after": after, "limit": limit, **values}):
+        events.append(_to_event(row))
+        size += len(events[-1].data)
+        if size >= PAGE_BYTES or len(events) == limit:
+            return Page(events, events[-1].offset, bounds)
+    return Page(events, bounds.head, bounds)
+
+
+def _to_event(row: sa.Row[tuple[int, str, str, str, str | None, list[str], str]]) -> LoggedEvent:
+    offset, type, at, skill_id, error_type, tags, data = row
+    return LoggedEvent(offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data)
+
+
+def _to_row(network_id: int, event: LoggedEvent) -> dict[str, object]:
+    return {
+        "network_id": network_id,
+        "offset": event.offset,
+        "type": event.type,
+        "at": event.at,
+        "skill_id": event.skill_id,
+        "error_type": event.error_type,
+        "tags": sorted(event.tags),
+        "data": event.data,
+    }

@@ -1,0 +1,51 @@
+"""Wakes: "network n has moved". A wake is a hint; whoever waits reads the log afterwards, and looks now and then anyway."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from typing import Protocol
+
+
+class Notifier(Protocol):
+    """Carries wakes to followers. May drop, may merge, may double, never blocks."""
+
+    def wake(self, network_id: int) -> None:
+        """Say that the network's log has moved."""
+
+    def listen(self, network_id: int) -> "Wake":
+        """A wake for one follower, set whenever the network's log has moved."""
+
+
+class Wake:
+    """One follower's wake. Clear it, then read: what comes in between is not lost."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def clear(self) -> None:
+        self._event.clear()
+
+    async def wait(self, timeout_seconds: float) -> None:
+        """Until it is set, or the time is up."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._event.wait()
+
+
+class LocalNotifier:
+    """Wakes within one process, which is all there is on SQLite."""
+
+    def __init__(self) -> None:
+        self._wakes: defaultdict[int, list[Wake]] = defaultdict(list)
+
+    def wake(self, network_id: int) -> None:
+        for wake in self._wakes[network_id]:
+            wake.set()
+
+    def listen(self, network_id: int) -> Wake:
+        wake = Wake()
+        self._wakes[network_id].append(wake)
+        return wake

@@ -1,0 +1,52 @@
+"""Every figure CIN exports, declared once with its unit. One registry per application, so that tests can have several."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_FAST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_POWERS_OF_TWO = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """The counters, gauges and histograms of one application."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.captures = Counter(
+            "cin_captures", "Skills captured, by answer: created, known, failed.", ["answer"], registry=r
+        )
+        self.outcomes = Counter("cin_outcomes", "Outcomes recorded.", ["success"], registry=r)
+        self.commits = Counter("cin_commits", "Transactions committed.", registry=r)
+        self.commit_seconds = Histogram(
+            "cin_commit_seconds",
+            "One group: from its first statement until it is on disk.",
+            buckets=_FAST_SECONDS,
+            registry=r,
+        )
+        self.group_size = Histogram(
+            "cin_group_size", "Requests that shared one commit.", buckets=_POWERS_OF_TWO, registry=r
+        )
+        self.head = Gauge("cin_log_head", "The newest offset this process follows.", ["network"], registry=r)
+        self.streams = Gauge("cin_streams", "Streams open now.", registry=r)
+        self.streams_behind = Gauge("cin_streams_behind", "Streams that are catching up now.", registry=r)
+        self.stream_lag = Gauge("cin_stream_lag_events", "Events the slowest open stream is behind.", registry=r)
+        self.deliveries = Counter("cin_deliveries", "Events handed to streams.", registry=r)
+        self.heartbeats = Counter("cin_heartbeats", "Heartbeats sent.", registry=r)
+        self.resets = Counter("cin_resets", "Positions that could not be served.", ["reason"], registry=r)
+        self.evictions = Counter("cin_evictions", "Streams closed because their reader took nothing.", registry=r)
+        self.streams_refused = Counter("cin_streams_refused", "Streams refused, by reason.", ["reason"], registry=r)
+        self.log_reads = Counter(
+            "cin_log_reads", "Pages read from the log for streams that were behind the ring.", registry=r
+        )
+        self.events_trimmed = Counter("cin_events_trimmed", "Events removed by retention.", registry=r)
+        self.request_seconds = Histogram(
+            "cin_request_seconds",
+            "From request to the first byte of its answer.",
+            ["method", "route", "status"],
+            buckets=_FAST_SECONDS,
+            registry=r,
+        )
+
+    def render(self) -> bytes:
+        """The text exposition format of Prometheus, version 0.0.4."""
+        return generate_latest(self.registry)

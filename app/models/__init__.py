@@ -1,0 +1,48 @@
+"""The tables and the wire shapes. Importing this package makes every table known to `SQLModel.metadata`."""
+
+from app.models.agent import Agent, AgentPublic, AgentRegistration, AgentsPublic, DeliveryPublic, PositionUpdate
+from app.models.event import Event, EventPublic, EventType
+from app.models.idempotency import IdempotencyKey
+from app.models.network import Network
+from app.models.outcome import Outcome, OutcomeCreate, Vote
+from app.models.skill import (
+    BatchItemPublic,
+    BatchPublic,
+    Skill,
+    SkillCreate,
+    SkillPublic,
+    SkillsPublic,
+    SkillTag,
+    SkillUpdate,
+    SkillVersion,
+    SkillVersionPublic,
+    SkillVersionsPublic,
+)
+
+__all__ = [
+    "Agent",
+    "AgentPublic",
+    "AgentRegistration",
+    "AgentsPublic",
+    "BatchItemPublic",
+    "BatchPublic",
+    "DeliveryPublic",
+    "Event",
+    "EventPublic",
+    "EventType",
+    "IdempotencyKey",
+    "Network",
+    "Outcome",
+    "OutcomeCreate",
+    "PositionUpdate",
+    "Skill",
+    "SkillCreate",
+    "SkillPublic",
+    "SkillTag",
+    "SkillUpdate",
+    "SkillVersion",
+    "SkillVersionPublic",
+    "SkillVersionsPublic",
+    "SkillsPublic",
+    "Vote",
+]

@@ -1,0 +1,20 @@
+"""A network: one tenant, with its own skills, log and agents."""
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+
+class Network(SQLModel, table=True):
+    """The row that gives out offsets: `head` goes up in the transaction that appends, so no offset is ever skipped.
+
+    `trimmed` is the newest offset that retention has removed; the earliest event kept is the one after it.
+    """
+
+    __tablename__ = "network"
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True, max_length=64)
+    epoch: str = Field(max_length=16)
+    head: int = Field(default=0, sa_type=sa.BigInteger)
+    trimmed: int = Field(default=0, sa_type=sa.BigInteger)
+    created_at: str = Field(max_length=24)

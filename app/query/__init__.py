@@ -1,0 +1,1 @@
+"""Query: finding skills and reading them."""

@@ -1,0 +1,1 @@
+"""The HTTP edge: thin handlers that receive values, call one object and return one answer."""

@@ -1,0 +1,104 @@
+"""The stream of events."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app import errors
+from app.dependencies import DeliveriesDep, HubDep, NetworkDep, PartsDep
+from app.models import EventType
+from app.models.types import AgentName
+from app.problems import responses
+from app.routers.sse import StreamResponse
+from app.skills.filters import EventFilter
+from app.stream import start as starting
+
+router = APIRouter(tags=["subscription"])
+
+_DESCRIPTION = """Subscribe to what is captured, revised and retired, as server-sent events.
+
+From any position that is kept, every event after it comes once, in order, without a hole; then live events follow.
+Lines end with `\\n`. Each stream begins with `hello`, and a block with an `id:` alone that says where you are; such a
+block also comes after every 15 s of silence. Send the last `id:` you have seen as `Last-Event-ID` to go on after it.
+
+| event | data |
+|---|---|
+| `hello` | `network`, `epoch`, `head`, `earliest`, `mode` (`replay` while you catch up, else `live`) |
+| `skill.captured`, `skill.revised`, `skill.retired` | `id`, `offset`, `type`, `at`, `skill` |
+| `reset` | `reason`, `earliest`, `head`: your position cannot be served (`expired`, of another `epoch`, or `ahead`); live events follow from `head`, what was missed must be read with `GET /skills` |
+
+With `agent=` the stream goes on from what that agent has acknowledged, and resuming acknowledges.
+"""
+
+_EXAMPLE = """retry: 2000
+event: hello
+data: {"network":"default","epoch":"k3f9","head":"k3f9-42","earliest":"k3f9-1","mode":"live"}
+
+id: k3f9-42
+
+id: k3f9-43
+event: skill.captured
+data: {"id":"k3f9-43","offset":43,"type":"skill.captured","at":"2026-11-22T08:00:00.000Z","skill":{"name":"importerror-no-module-named-django"}}
+
+"""
+
+
+class StreamParams(BaseModel):
+    """What a stream can be asked for. Words that are not known are refused, so that a typing error is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: str | None = Field(
+        None, max_length=64, description="`now` (default), `earliest`, an offset, or a position.", examples=["earliest"]
+    )
+    agent: AgentName | None = Field(None, description="Who reads: the stream goes on from what it acknowledged.")
+    tag: list[str] = Field(default_factory=list, max_length=64, description="Skills with any of these tags.")
+    error_type: list[str] = Field(default_factory=list, max_length=64, description="Skills for any of these errors.")
+    event: list[EventType] = Field(default_factory=list, max_length=8, description="Events of any of these types.")
+    strict: bool = Field(False, description="Answer 410, and not `reset`, for a position that cannot be served.")
+
+
+@router.get(
+    "/stream",
+    description=_DESCRIPTION,
+    response_model=None,
+    responses={
+        200: {
+            "description": "Events, until one side closes.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        },
+        **responses(errors.PositionUnavailable, errors.StreamLimitReached),
+    },
+)
+async def stream_skills(
+    request: Request,
+    params: Annotated[StreamParams, Query()],
+    hub: HubDep,
+    deliveries: DeliveriesDep,
+    network: NetworkDep,
+    parts: PartsDep,
+    last_event_id: Annotated[
+        str | None, Header(alias="Last-Event-ID", description="The last `id:` you have seen; wins over `since`.")
+    ] = None,
+) -> Response:
+    acknowledged = await deliveries.acknowledged(network, params.agent) if params.agent else None
+    start = await hub.locate(starting.wanted(params.since, last_event_id, acknowledged))
+    if start.reset and params.strict:
+        raise hub.unavailable(start.reset)
+    if params.agent:
+        resumed = start.after if last_event_id and not start.reset else None
+        await deliveries.joined_stream(network, params.agent, start.after, resumed)
+    return StreamResponse(
+        hub,
+        start,
+        EventFilter(frozenset(params.event), frozenset(params.error_type), frozenset(params.tag)),
+        agent=params.agent,
+        retry_milliseconds=parts.retry_milliseconds,
+        for_browser=_is_browser(request),
+    )
+
+
+def _is_browser(request: Request) -> bool:
+    """Every current browser sends `Sec-Fetch-Mode` to https and localhost, and says Mozilla everywhere."""
+    return "sec-fetch-mode" in request.headers or request.headers.get("user-agent", "").startswith("Mozilla/")

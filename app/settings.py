@@ -1,0 +1,52 @@
+"""All settings, each an environment variable `CIN_<NAME>`. Built once, by the composition root; nothing else reads them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+
+
+class Settings(BaseSettings):
+    """What an operator can choose. A wrong value stops the program with a sentence that names the variable."""
+
+    model_config = SettingsConfigDict(env_prefix="CIN_", frozen=True)
+
+    database_url: str = Field("sqlite:///./cin.db", description="Where the skills and the log are kept.")
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
+    port: int = Field(8005, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
+
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="How log lines look: `console` for people, `json` for machines, `auto` asks the terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least serious line kept.")
+    access_log: bool = Field(False, description="One log line per request. Metrics count requests either way.")
+
+    retention_days: float = Field(
+        30, ge=0, description="Events younger than this are kept, whatever their number. Skills are kept for ever."
+    )
+    retention_events: int = Field(
+        100_000, ge=0, description="The newest events of a network that are kept, whatever their age."
+    )
+
+    retention_interval_seconds: Seconds = Field(60.0, description="How often events are looked over for trimming.")
+
+    group_commit_max: int = Field(
+        256, ge=1, le=10_000, description="The most skills written in one transaction, batches aside."
+    )
+    poll_seconds: Seconds = Field(1.0, description="How often followers look at the log without having been woken.")
+
+    max_streams: int = Field(20_000, ge=0, description="Streams open at once on this process.")
+    ring_events: int = Field(10_000, ge=1, description="Recent events kept in memory, ready to send.")
+    ring_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="The most memory those events take, in bytes.")
+    heartbeat_seconds: Seconds = Field(15.0, description="Silence after which a stream is sent the head's position.")
+    stall_seconds: Seconds = Field(30.0, description="A stream whose reader takes nothing for this long is closed.")
+    retry_milliseconds: int = Field(
+        2000,
+        ge=1,
+        description="When clients come back after a lost stream, on average; each gets its own, 0.5 to 1.5 of it.",
+    )
+    drain_seconds: float = Field(
+        10.0, ge=0, le=3600, description="From SIGTERM to exit at most; streams end spread over the first part of it."
+    )

@@ -1,0 +1,1 @@
+"""Pure rules over skills: nothing here waits, writes or remembers."""

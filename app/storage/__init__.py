@@ -1,0 +1,1 @@
+"""The database: connections, transactions, and the rows by key."""

@@ -1,0 +1,138 @@
+"""Rows of skills, their versions, tags and votes, by key. Every function runs inside the caller's transaction."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, zip_longest
+from typing import NamedTuple, cast
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from app.models import Outcome, Skill, SkillTag, SkillVersion, Vote
+from app.skills.document import SkillRow, VersionRow
+from app.storage.bulk import insert_rows
+
+SKILL = Skill.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
+VERSION = SkillVersion.__table__  # type: ignore[attr-defined]
+TAG = SkillTag.__table__  # type: ignore[attr-defined]
+OUTCOME = Outcome.__table__  # type: ignore[attr-defined]
+VOTE = Vote.__table__  # type: ignore[attr-defined]
+
+_KEYS_AT_ONCE = 400
+"""SQLite before 3.32 takes at most 999 bound values in one statement, and two lists go into one."""
+
+_ADD_CAPTURES = (
+    sa.update(SKILL)
+    .where(SKILL.c.id == sa.bindparam("skill_id"))
+    .values(captures=SKILL.c.captures + sa.bindparam("more"))
+)
+
+
+class Taken(NamedTuple):
+    """Fingerprints and names that skills have which are not retired, each with the id of the skill."""
+
+    fingerprints: dict[str, str]
+    names: dict[str, str]
+
+
+def find_taken(connection: Connection, network_id: int, fingerprints: Sequence[str], names: Sequence[str]) -> Taken:
+    """Which of these fingerprints and names are taken. Both are found by their index, in one statement."""
+    taken = Taken({}, {})
+    for marks, words in zip_longest(_chunks(fingerprints), _chunks(names), fillvalue=[""]):
+        # Written out: SQLAlchemy takes longer to expand the two lists than SQLite to look everything up.
+        sign = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        query = (
+            f"SELECT fingerprint, name, id FROM skill WHERE network_id = {sign} AND status != 'retired'"  # noqa: S608
+            f" AND (fingerprint IN ({', '.join([sign] * len(marks))}) OR name IN ({', '.join([sign] * len(words))}))"
+        )
+        for mark, name, skill_id in connection.exec_driver_sql(query, (network_id, *marks, *words)):
+            taken.fingerprints[mark] = taken.names[name] = skill_id
+    return taken
+
+
+def get_skills(connection: Connection, skill_ids: Iterable[str]) -> dict[str, SkillRow]:
+    """Skills by id."""
+    found: dict[str, SkillRow] = {}
+    for keys in _chunks(skill_ids):
+        rows = connection.execute(sa.select(SKILL).where(SKILL.c.id.in_(keys))).mappings()
+        found.update((row["id"], cast(SkillRow, dict(row))) for row in rows)
+    return found
+
+
+def get_skill(connection: Connection, network_id: int, skill_id: str, *, for_update: bool = False) -> SkillRow | None:
+    """One skill, retired or not; `for_update` holds its row where rows can be held (SQLite has one writer anyway)."""
+    query = sa.select(SKILL).where(SKILL.c.id == skill_id, SKILL.c.network_id == network_id)
+    row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
+    return cast(SkillRow, dict(row)) if row else None
+
+
+def insert_skills(connection: Connection, skills: Sequence[SkillRow]) -> None:
+    """New skills, their first versions and their tags."""
+    insert_rows(connection, SKILL, skills)
+    insert_versions(connection, skills)
+    _insert_tags(connection, skills)
+
+
+def replace_skill(connection: Connection, skill: SkillRow) -> None:
+    """A skill's new content, its new version and its tags."""
+    update_skill(connection, skill)
+    insert_versions(connection, [skill])
+    connection.execute(sa.delete(TAG).where(TAG.c.network_id == skill["network_id"], TAG.c.skill_id == skill["id"]))
+    _insert_tags(connection, [skill])
+
+
+def update_skill(connection: Connection, skill: SkillRow) -> None:
+    """Write the row as it is given."""
+    connection.execute(sa.update(SKILL).where(SKILL.c.id == skill["id"]).values(skill))
+
+
+def add_captures(connection: Connection, more: dict[str, int]) -> None:
+    """Raise `captures` of the skills by id."""
+    connection.execute(_ADD_CAPTURES, [{"skill_id": skill_id, "more": count} for skill_id, count in more.items()])
+
+
+def insert_versions(connection: Connection, skills: Sequence[SkillRow]) -> None:
+    """What the skills say now, as versions."""
+    rows = [{**skill, "skill_id": skill["id"], "created_at": skill["updated_at"]} for skill in skills]
+    insert_rows(connection, VERSION, rows)
+
+
+def list_versions(
+    connection: Connection, network_id: int, skill_id: str, version: int | None = None
+) -> list[VersionRow]:
+    """Every version of a skill, the first one first; or the one asked for."""
+    query = (
+        sa.select(VERSION)
+        .where(VERSION.c.network_id == network_id, VERSION.c.skill_id == skill_id)
+        .order_by(VERSION.c.version)
+    )
+    if version is not None:
+        query = query.where(VERSION.c.version == version)
+    return [cast(VersionRow, dict(row)) for row in connection.execute(query).mappings()]
+
+
+def cast_vote(connection: Connection, network_id: int, skill_id: str, agent: str, success: bool) -> bool | None:
+    """Keep what the agent reports now as its one vote; returns the vote it had before, None if it had none."""
+    where = (VOTE.c.network_id == network_id, VOTE.c.skill_id == skill_id, VOTE.c.agent == agent)
+    before = connection.execute(sa.select(VOTE.c.success).where(*where)).scalar()
+    if before is None:
+        connection.execute(
+            sa.insert(VOTE), {"network_id": network_id, "skill_id": skill_id, "agent": agent, "success": success}
+        )
+    elif before is not success:
+        connection.execute(sa.update(VOTE).where(*where).values(success=success))
+    return before
+
+
+def _insert_tags(connection: Connection, skills: Sequence[SkillRow]) -> None:
+    rows = [
+        {"network_id": skill["network_id"], "tag": tag, "skill_id": skill["id"]}
+        for skill in skills
+        for tag in skill["tags"]
+    ]
+    insert_rows(connection, TAG, rows)
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(keys)
+    while chunk := list(islice(remaining, _KEYS_AT_ONCE)):
+        yield chunk

@@ -1,0 +1,152 @@
+"""SQLite as a server's database: one process, one writer, every commit on disk before it is answered.
+
+SQLite 3.7.0 to 3.51.2 can corrupt a WAL database when two connections write or checkpoint at the same moment, and
+distributions still ship such versions. So one process owns the file (a lock file says who), one connection writes and
+checkpoints, and all others are `query_only`.
+"""
+
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from app.errors import CINError, StartupError, StorageFull, Unavailable
+from app.storage.database import Database
+from app.storage.migrations import migrate
+
+READERS = 4
+"""Reader threads. Reads wait for the interpreter more than for the disk, so more of them do not read faster."""
+
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -65536",
+    "PRAGMA busy_timeout = 5000",
+)
+_WRITER = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000")
+_READER = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
+
+
+@asynccontextmanager
+async def open_sqlite(url: str) -> AsyncIterator[Database]:
+    """The database in the file that `url` names, made and migrated if need be. Raises `StartupError` with a sentence."""
+    path = file_of(url)
+    with owned(path):
+        writer = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
+        with _opening(path):
+            migrate(writer)
+        reader = _engine(path, (*_PRAGMAS, *_READER), begin="BEGIN", connections=READERS)
+        database = Database(writer, reader, readers=READERS, translate=translate)
+        try:
+            yield database
+        finally:
+            await database.close()
+
+
+def migrate_sqlite(url: str) -> tuple[str | None, str]:
+    """Bring the file to this program's version; returns the revisions before and after."""
+    path = file_of(url)
+    with owned(path), _opening(path):
+        engine = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
+        try:
+            return migrate(engine)
+        finally:
+            engine.dispose()
+
+
+def file_of(url: str) -> Path:
+    """The file that a `sqlite:///` URL names, checked: its folder is there and it can be written."""
+    path = Path(_parse(url).database or "")
+    if path.name in ("", ":memory:"):
+        raise StartupError(
+            "CIN_DATABASE_URL names no file. Write sqlite:///./cin.db, or sqlite:////var/lib/cin/cin.db."
+        )
+    path = path.absolute()
+    if not path.parent.is_dir():
+        raise StartupError(f"The folder {path.parent} does not exist. Make it, or let CIN_DATABASE_URL name another.")
+    if path.is_dir():
+        raise StartupError(f"{path} is a folder. CIN_DATABASE_URL must name a file.")
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise StartupError(f"The file {path} cannot be written. Give this user the right to, or name another file.")
+    if not os.access(path.parent, os.W_OK):
+        raise StartupError(f"The folder {path.parent} cannot be written, and SQLite keeps its log beside the file.")
+    return path
+
+
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Own the file until the end of the block. The system frees the lock when the process dies, however it dies."""
+    lock = FileLock(f"{path}.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StartupError(
+            f"Another process has {path} open. One process owns a SQLite file: stop that one, or name another file."
+        ) from None
+    except OSError as error:
+        raise StartupError(f"The lock file {path}.lock cannot be made: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def translate(error: sa.exc.DBAPIError) -> CINError:
+    """SQLite's result codes as ours; see https://sqlite.org/rescode.html."""
+    code = getattr(error.orig, "sqlite_errorname", "")
+    if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
+        return StorageFull("There is no room left for this on the server's disk. Nothing was changed; try again later.")
+    return Unavailable(f"The database does not answer ({code or type(error.orig).__name__}). Try again in a moment.")
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except sa.exc.ArgumentError:
+        raise StartupError("CIN_DATABASE_URL is not a database URL. Write sqlite:///./cin.db, for example.") from None
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        code = getattr(error.orig, "sqlite_errorname", "")
+        if code == "SQLITE_NOTADB":
+            raise StartupError(
+                f"{path} is not a SQLite database. Name another file; this one was left as it is."
+            ) from error
+        raise StartupError(f"{path} cannot be opened: {error.orig} ({code}).") from error
+
+
+def _engine(path: Path, pragmas: tuple[str, ...], *, begin: str, connections: int) -> Engine:
+    engine = sa.create_engine(
+        URL.create("sqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=5,
+        connect_args={"check_same_thread": False},
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # sqlite3's own BEGIN would come too late, and never before a SELECT
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

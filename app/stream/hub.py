@@ -1,0 +1,329 @@
+"""The hub: follows a network's log, and moves everybody who subscribed along it.
+
+One task follows the log into the ring and hands each live subscription its slice. What a subscriber has seen is its
+cursor, and nothing else: whatever is lost, late or doubled on the way of a wake, the next look at the ring puts right.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from app.errors import CINError, PositionUnavailable, StreamLimitReached, Unavailable
+from app.eventlog.log import Bounds, EventLog, EventsTrimmed, Page
+from app.eventlog.network import Network
+from app.metrics import Metrics
+from app.models.position import Position
+from app.skills.filters import EventFilter
+from app.stream import frames
+from app.stream.ring import Ring, Slice, slices
+from app.stream.start import Reason, Start, resolve
+from app.stream.subscription import Connection, Subscription, Suspended
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """What a hub may use, and how long it waits for readers."""
+
+    ring_events: int
+    ring_bytes: int
+    max_streams: int
+    heartbeat_seconds: float
+    stall_seconds: float
+
+
+class Hub:
+    """All streams of one network on this process."""
+
+    def __init__(self, network: Network, event_log: EventLog, limits: HubLimits, metrics: Metrics) -> None:
+        self.network = network
+        self._log = event_log
+        self._limits = limits
+        self._metrics = metrics
+        self._ring = Ring(max_events=limits.ring_events, max_bytes=limits.ring_bytes, head=0)
+        self._trimmed = 0
+        self._caught_up = asyncio.Event()
+        self._draining = False
+        self._streams: dict[Subscription, None] = {}
+        self._live: dict[Subscription, None] = {}
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+    # What others may know
+
+    @property
+    def bounds(self) -> Bounds:
+        """Where the log begins and ends, as far as this process has followed it."""
+        return Bounds(self.network.epoch, self._ring.head, self._trimmed)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the ring has caught up with the log, and new streams are taken."""
+        return self._caught_up.is_set() and not self._draining
+
+    @property
+    def streams(self) -> int:
+        """Streams open on this process."""
+        return len(self._streams)
+
+    def connections(self, agent: str) -> int:
+        """Streams that the agent has open on this process."""
+        return sum(1 for stream in self._streams if stream.agent == agent)
+
+    async def reached(self, offset: int, timeout_seconds: float) -> bool:
+        """Wait until this process has followed the log to an offset; False if it takes too long."""
+        if offset <= self._ring.head:
+            return True
+        arrived = asyncio.get_running_loop().create_future()
+        self._waiting.append((offset, arrived))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await arrived
+        except TimeoutError:
+            return False
+        return True
+
+    # Subscribing
+
+    async def locate(self, asked: Position | int | str) -> Start:
+        """Where a stream that asks for this place starts. The database is asked only if the ring cannot tell."""
+        offset = asked.offset if isinstance(asked, Position) else asked
+        if isinstance(offset, int) and not self._ring.start <= offset <= self._ring.head:
+            bounds = await self._log.bounds(self.network.id)
+            self._trimmed = bounds.trimmed
+            if self._ring.head < offset <= bounds.head:
+                await self.reached(offset, timeout_seconds=2)  # captured elsewhere, or a moment ago: the ring follows
+        elif asked == "earliest":
+            self._trimmed = (await self._log.bounds(self.network.id)).trimmed
+        return resolve(asked, self.bounds)
+
+    @contextmanager
+    def subscribe(
+        self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None
+    ) -> Iterator[Subscription]:
+        """A stream's place in the hub, until the end of the block. It moves from `begin` on.
+
+        Raises `StreamLimitReached`, or `Unavailable` while draining. This is the one place that limits streams.
+        """
+        if self._draining:
+            self._metrics.streams_refused.labels("draining").inc()
+            raise Unavailable("The server is stopping. Connect again in a moment.")
+        if len(self._streams) >= self._limits.max_streams:
+            self._metrics.streams_refused.labels("limit").inc()
+            raise StreamLimitReached(
+                f"All {self._limits.max_streams} streams of this process are taken. Try again, or raise CIN_MAX_STREAMS."
+            )
+        stream = Subscription(connection, after, event_filter, agent)
+        self._streams[stream] = None
+        self._metrics.streams.set(len(self._streams))
+        try:
+            yield stream
+        finally:
+            self._remove(stream)
+
+    def begin(self, stream: Subscription) -> None:
+        """Let the stream move: its first bytes are sent."""
+        self._live[stream] = None
+        self._advance(stream)
+
+    def unavailable(self, reason: Reason) -> PositionUnavailable:
+        """The error that says why a position cannot be served."""
+        bounds = self.bounds
+        sentences = {
+            "expired": "The events after this position are no longer kept.",
+            "epoch": "This position is not of this log, which was restored or rebuilt, or it is no position at all.",
+            "ahead": "This position is ahead of the log: what it names was never kept here.",
+        }
+        return PositionUnavailable(
+            f"{sentences[reason]} Read the skills with GET /skills, then stream from `now`.",
+            reason=reason,
+            earliest=str(bounds.position(bounds.earliest)),
+            head=str(bounds.position(bounds.head)),
+        )
+
+    def reset(self, reason: Reason) -> bytes:
+        """The block that says so on a stream."""
+        self._metrics.resets.labels(reason).inc()
+        return frames.reset(reason, self.bounds)
+
+    # Running
+
+    async def ready(self) -> None:
+        """Wait until the ring has caught up with the log once."""
+        await self._caught_up.wait()
+
+    async def run(self) -> None:
+        """Follow the log and serve the streams, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._look_after())
+
+    async def drain(self, window_seconds: float, retry_milliseconds: int) -> None:
+        """End every stream in good order, spread over the window, so that not all come back at once."""
+        self._draining = True
+        ending = list(self._streams)
+        pause = window_seconds / len(ending) if ending else 0
+        goodbyes = []
+        for stream in ending:
+            goodbyes.append(asyncio.create_task(self._end(stream, retry_milliseconds)))
+            await asyncio.sleep(pause)
+        await asyncio.gather(*goodbyes)
+        log.info("streams_drained", streams=len(ending))
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                bounds = await self._log.bounds(self.network.id)
+                if not self._caught_up.is_set():
+                    after = max(bounds.trimmed, bounds.head - self._limits.ring_events)
+                    self._ring = Ring(
+                        max_events=self._limits.ring_events, max_bytes=self._limits.ring_bytes, head=after
+                    )
+                async for page in self._log.follow(self.network.id, self._ring.head):
+                    self._take(page)
+            except CINError as error:
+                log.warning("follow_failed", error=error.detail, next="the log is read again in a second")
+                await asyncio.sleep(1)
+
+    def _take(self, page: Page) -> None:
+        for event in page.events:
+            self._ring.append(frames.to_frame(event, self.network.epoch))
+        if page.bounds is not None:
+            self._trimmed = page.bounds.trimmed
+            if self._ring.head >= page.bounds.head:
+                self._caught_up.set()
+        if not page.events:
+            return
+        self._metrics.head.labels(self.network.name).set(self._ring.head)
+        for offset, arrived in self._waiting:
+            if offset <= self._ring.head and not arrived.done():
+                arrived.set_result(None)
+        self._waiting = [waiting for waiting in self._waiting if not waiting[1].done()]
+        for stream in list(self._live):
+            self._advance(stream)
+
+    # Moving one stream
+
+    def _advance(self, stream: Subscription) -> None:
+        """Move a live stream to the head, or let it fall behind."""
+        while stream.cursor < self._ring.head:
+            piece = self._ring.after(stream.cursor, stream.event_filter)
+            if piece is None:
+                self._fall_behind(stream)
+                return
+            if piece.data and not self._push(stream, piece):
+                return
+            stream.cursor = piece.end
+
+    def _push(self, stream: Subscription, piece: Slice) -> bool:
+        """Hand a live stream its slice; False if it did not take it at once, and is live no longer."""
+        try:
+            suspended = stream.push(piece.data)
+        except Exception:
+            log.exception("send_failed", next="the stream is cut, and its client resumes")
+            self._cut(stream)
+            return False
+        if suspended is not None:
+            self._fall_behind(stream, suspended, piece)
+            return False
+        self._metrics.deliveries.inc(piece.events)
+        return True
+
+    def _fall_behind(
+        self, stream: Subscription, suspended: Suspended | None = None, piece: Slice | None = None
+    ) -> None:
+        self._live.pop(stream, None)
+        stream.task = asyncio.create_task(self._catch_up(stream, suspended, piece))
+
+    async def _catch_up(self, stream: Subscription, suspended: Suspended | None, piece: Slice | None) -> None:
+        """Move a stream at its reader's pace until it is at the head, and live again."""
+        try:
+            if suspended is not None and piece is not None:
+                await suspended
+                stream.cursor = piece.end
+            while stream.cursor < self._ring.head:
+                await self._catch_up_page(stream)
+            # No await since the look at the head, so nothing can have been appended in between.
+            stream.task = None
+            self._live[stream] = None
+        except Exception:
+            log.exception("catch_up_failed", next="the stream is cut, and its client resumes")
+            self._cut(stream)
+
+    async def _catch_up_page(self, stream: Subscription) -> None:
+        for piece in await self._pieces(stream):
+            if piece.data:
+                await stream.send(piece.data)
+                self._metrics.deliveries.inc(piece.events)
+            elif time.monotonic() - stream.sent_at > self._limits.heartbeat_seconds:
+                await stream.send(
+                    frames.cursor(self.bounds.position(piece.end))
+                )  # a long way with nothing that matches
+            stream.cursor = piece.end
+
+    async def _pieces(self, stream: Subscription) -> Iterator[Slice]:
+        """The next slices for a stream that is behind: from the ring if it goes back so far, else from the log."""
+        ready = self._ring.after(stream.cursor, stream.event_filter)
+        if ready is not None:
+            return iter([ready])
+        self._metrics.log_reads.inc()
+        try:
+            page = await self._log.read(self.network.id, stream.cursor, types=stream.event_filter.types)
+        except EventsTrimmed as trimmed:
+            self._trimmed = trimmed.bounds.trimmed
+            return iter([Slice(self.reset("expired"), self._ring.head, 0)])
+        encoded = (frames.to_frame(event, self.network.epoch) for event in page.events)
+        return slices(encoded, stream.cursor, page.end, stream.event_filter)
+
+    # Looking after streams
+
+    async def _look_after(self) -> None:
+        interval = min(1.0, self._limits.heartbeat_seconds / 4, self._limits.stall_seconds / 4)
+        while True:
+            await asyncio.sleep(interval)
+            self._send_heartbeats()
+            self._evict_stalled()
+
+    def _send_heartbeats(self) -> None:
+        silent_since = time.monotonic() - self._limits.heartbeat_seconds
+        beat = Slice(frames.cursor(self.bounds.position(self._ring.head)), self._ring.head, 0)
+        for stream in [stream for stream in self._live if stream.sent_at <= silent_since]:
+            if self._push(stream, beat):
+                self._metrics.heartbeats.inc()
+
+    def _evict_stalled(self) -> None:
+        present = time.monotonic()
+        behind = [stream for stream in self._streams if stream.task is not None]
+        self._metrics.streams_behind.set(len(behind))
+        self._metrics.stream_lag.set(max((self._ring.head - stream.cursor for stream in behind), default=0))
+        for stream in behind:
+            if stream.has_stalled(present, self._limits.stall_seconds):
+                self._metrics.evictions.inc()
+                log.info(
+                    "stream_evicted", agent=stream.agent, cursor=stream.cursor, lag=self._ring.head - stream.cursor
+                )
+                self._cut(stream)
+
+    async def _end(self, stream: Subscription, retry_milliseconds: int) -> None:
+        self._remove(stream)
+        try:
+            async with asyncio.timeout(1):
+                await stream.connection.send(frames.retry(retry_milliseconds))
+                await stream.connection.finish()
+        except TimeoutError:
+            stream.connection.abort()
+
+    def _cut(self, stream: Subscription) -> None:
+        self._remove(stream)
+        stream.connection.abort()
+
+    def _remove(self, stream: Subscription) -> None:
+        self._streams.pop(stream, None)
+        self._live.pop(stream, None)
+        if stream.task is not None and stream.task is not asyncio.current_task():
+            stream.task.cancel()
+        self._metrics.streams.set(len(self._streams))

@@ -1,0 +1,89 @@
+"""A subscription: a cursor over the log, and the connection it moves along.
+
+It is *live* while it keeps up: then the hub moves it, and it costs no task. When its connection takes no more, or it
+starts behind the ring, it is *behind*: then a task of its own moves it, at the reader's pace, through the ring and the
+log alike, until it is at the head again. Both ways lead through the same slices and the same cursor, so there is no
+seam between replay and live, and nothing is ever buffered for a slow reader but the slice on its way.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Generator
+from typing import Any, Protocol
+
+from app.skills.filters import EventFilter
+
+
+class Connection(Protocol):
+    """What a subscription needs of a transport."""
+
+    def send(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Hand over bytes; suspends while the transport holds as much as it is willing to."""
+
+    def finish(self) -> Coroutine[Any, Any, None]:
+        """End the stream in good order."""
+
+    def abort(self) -> None:
+        """Cut the connection, and forget what it did not take."""
+
+    def unsent(self) -> int:
+        """Bytes handed over that the peer's system has not taken; 0 if the transport does not say."""
+
+
+class Suspended:
+    """A coroutine that was run outside a task up to its first wait, and is finished by whoever awaits this."""
+
+    __slots__ = ("_rest", "_waits_for")
+
+    def __init__(self, rest: Coroutine[Any, Any, None], waits_for: object) -> None:
+        self._rest = rest
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[object, Any, None]:
+        try:
+            # The future was marked as awaited when it was yielded to us; passed on as it is, the new task waits for it.
+            yield self._waits_for
+            yield from self._rest.__await__()
+        finally:
+            self._rest.close()
+
+
+class Subscription:
+    """One open stream. The hub moves its cursor while it is live, its own task while it is behind."""
+
+    __slots__ = ("_unsent", "agent", "connection", "cursor", "event_filter", "moved_at", "sent_at", "task")
+
+    def __init__(self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None) -> None:
+        self.connection = connection
+        self.cursor = after
+        self.event_filter = event_filter
+        self.agent = agent
+        self.task: asyncio.Task[None] | None = None
+        self.sent_at = self.moved_at = time.monotonic()
+        self._unsent = 0
+
+    def push(self, data: bytes) -> Suspended | None:
+        """Send now, without a task; returns what is left to do if the connection will not take it all at once.
+
+        Waking a task for each of 1,000 subscribers costs more than writing to them (docs/decisions/0004).
+        """
+        sending = self.connection.send(data)
+        try:
+            waits_for = sending.send(None)
+        except StopIteration:
+            self.sent_at = self.moved_at = time.monotonic()
+            return None
+        return Suspended(sending, waits_for)
+
+    async def send(self, data: bytes) -> None:
+        """Send from the subscription's own task, however long the connection takes."""
+        await self.connection.send(data)
+        self.sent_at = self.moved_at = time.monotonic()
+
+    def has_stalled(self, present: float, after_seconds: float) -> bool:
+        """Whether the reader has taken nothing for so long. Asked now and then while it is behind."""
+        unsent = self.connection.unsent()
+        if unsent < self._unsent:
+            self.moved_at = present
+        self._unsent = unsent
+        return unsent > 0 and present - self.moved_at > after_seconds

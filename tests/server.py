@@ -1,0 +1,114 @@
+"""A `cin serve` process for tests: started on a free port, waited for, killed, restarted, and always ended."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "the condition") -> None:
+    """Look again and again until it holds. Raises `TimeoutError`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not hold within {seconds} s")
+        time.sleep(0.01)
+
+
+class Server:
+    """`settings` are `CIN_*` variables without the prefix, such as `poll_seconds="0.2"`."""
+
+    def __init__(self, folder: Path, *, program: list[str] | None = None, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database = folder / "cin.db"
+        self.log = folder / "server.log"
+        self._program = program or [sys.executable, "-m", "app", "serve"]
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def environment(self) -> dict[str, str]:
+        given = {f"CIN_{name.upper()}": value for name, value in self._settings.items()}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CIN_")}
+        return {**clean, "CIN_DATABASE_URL": f"sqlite:///{self.database}", "CIN_PORT": str(self.port), **given}
+
+    def start(self, **settings: str) -> None:
+        """Start the process and wait until it is ready; `settings` go on top of those it had."""
+        self._settings |= settings
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._program, env=self.environment, stdout=log, stderr=log)
+        wait_until(self._is_ready, START_SECONDS, "readiness")
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
+
+    def restart(self) -> None:
+        """Kill it, as a power cut would, and start it again on the same database and port."""
+        self.kill()
+        self.start()
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """Wait until the process has ended by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def metric(self, name: str) -> float:
+        """The value of a metric, its labels as Prometheus writes them."""
+        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split()[1])
+        return 0.0
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the server ended with {self._process.returncode}: {self.log.read_text()[-2000:]}")
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
+        except httpx.TransportError:
+            return False
