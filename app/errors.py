@@ -18,7 +18,7 @@
     ├── StreamLimitReached      503  all `CIN_MAX_STREAMS` streams are taken
     ├── Unavailable             503  starting, draining, or the database does not answer
     ├── StorageFull             507  the disk has no room for this capture
-    └── StartupError             –   the program cannot start; the sentence is for the terminal
+    └── StartupError             -   the program cannot start; the sentence is for the terminal
 
 Raised where it is known, rendered once, in `app.problems`.
 """

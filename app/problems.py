@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import errors
@@ -40,7 +41,8 @@ class Problem(BaseModel):
 def responses(*kinds: type[CINError]) -> dict[int | str, dict[str, Any]]:
     """What a route's OpenAPI says of the problems it may answer with."""
     found: dict[int | str, dict[str, Any]] = {}
-    for kind in (*kinds, errors.InvalidInput, errors.Unavailable):
+    always: tuple[type[CINError], ...] = (errors.InvalidInput, errors.Unavailable)
+    for kind in (*kinds, *always):
         description = found[kind.status]["description"] + "; " + kind.title if kind.status in found else kind.title
         found[kind.status] = {
             "description": description,
@@ -65,6 +67,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(CINError, _cin_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -127,6 +130,11 @@ async def _http_exception(request: Request, error: Exception) -> Response:
             request_id(request),
         )
     return problem_response(InvalidInput(f"The request cannot be read: {error.detail}."), request_id(request))
+
+
+async def _client_gone(request: Request, error: Exception) -> Response:
+    # Nobody reads this; it keeps a request that was cut in the middle of its body out of the log of errors.
+    return problem_response(InvalidInput("The connection was closed before the body had come."), request_id(request))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

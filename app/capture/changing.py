@@ -66,11 +66,10 @@ def revise(
         "name": name,
         "fingerprint": draft.fingerprint,
         "version": skill["version"] + 1,
-        "captured_by": draft.agent,
         "updated_at": now(),
     }
     changed = _append(tx, log, network, "skill.revised", revised)
-    skill_store.replace_skill(tx.connection, changed.skill)
+    skill_store.replace_skill(tx.connection, changed.skill, author=draft.agent)
     return changed
 
 

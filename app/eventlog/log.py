@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -196,8 +196,8 @@ def read_page(connection: Connection, *, network_id: NetworkId, after: int, limi
     return Page(events, bounds.head, bounds)
 
 
-def _to_event(row: sa.Row[tuple[int, str, str, str, str | None, list[str], str]]) -> LoggedEvent:
-    offset, type, at, skill_id, error_type, tags, data = row
+def _to_event(row: sa.Row[Any]) -> LoggedEvent:
+    offset, type, at, skill_id, error_type, tags, data = tuple(row)
     return LoggedEvent(offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data)
 
 

@@ -7,9 +7,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy import Connection
 
 from app.errors import CINError
 from app.eventlog.log import EVENT
@@ -17,7 +19,7 @@ from app.eventlog.network import NETWORK, NetworkId
 from app.metrics import Metrics
 from app.models.idempotency import IDEMPOTENCY_KEPT_FOR, IdempotencyKey
 from app.models.types import iso
-from app.storage.database import Connection, Database, Transaction
+from app.storage.database import Database, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +71,12 @@ class Retention:
 
 def _cut(connection: Connection, *, network_id: NetworkId, rule: RetentionRule, present: datetime) -> int:
     """The newest offset that need not be kept."""
-    head = connection.execute(sa.select(NETWORK.c.head).where(NETWORK.c.id == network_id)).scalar_one()
-    last_old = connection.execute(newest_before(network_id, iso(present - rule.age))).scalar()
+    head: int = connection.execute(sa.select(NETWORK.c.head).where(NETWORK.c.id == network_id)).scalar_one()
+    last_old: int | None = connection.execute(newest_before(network_id, iso(present - rule.age))).scalar()
     return min(last_old or 0, head - rule.events)
 
 
-def newest_before(network_id: int, moment: str) -> sa.Select[tuple[int]]:
+def newest_before(network_id: int, moment: str) -> sa.Select[Any]:
     """The offset of the last event before a moment, by the index on time."""
     return (
         sa.select(EVENT.c.offset)
@@ -85,7 +87,7 @@ def newest_before(network_id: int, moment: str) -> sa.Select[tuple[int]]:
 
 
 def _trim_step(tx: Transaction, *, network_id: NetworkId, cut: int) -> int:
-    trimmed = tx.connection.execute(sa.select(NETWORK.c.trimmed).where(NETWORK.c.id == network_id)).scalar_one()
+    trimmed: int = tx.connection.execute(sa.select(NETWORK.c.trimmed).where(NETWORK.c.id == network_id)).scalar_one()
     upto = min(cut, trimmed + _STEP)
     if upto <= trimmed:
         return 0
@@ -97,4 +99,5 @@ def _trim_step(tx: Transaction, *, network_id: NetworkId, cut: int) -> int:
 
 def _forget_keys(tx: Transaction, *, before: str) -> int:
     old = sa.select(_KEY.c.network_id, _KEY.c.key).where(_KEY.c.created_at < before).limit(_STEP)
-    return tx.connection.execute(sa.delete(_KEY).where(sa.tuple_(_KEY.c.network_id, _KEY.c.key).in_(old))).rowcount
+    deleted = tx.connection.execute(sa.delete(_KEY).where(sa.tuple_(_KEY.c.network_id, _KEY.c.key).in_(old)))
+    return deleted.rowcount

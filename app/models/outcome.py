@@ -33,7 +33,7 @@ class Outcome(SQLModel, table=True):
     id: int | None = Field(
         default=None,
         primary_key=True,
-        sa_type=sa.BigInteger().with_variant(sa.Integer, "sqlite"),  # type: ignore[call-overload]
+        sa_type=sa.BigInteger().with_variant(sa.Integer, "sqlite"),
     )
     network_id: int = Field(foreign_key="network.id")
     skill_id: str = Field(foreign_key="skill.id", max_length=36)

@@ -64,7 +64,7 @@ class SkillBase(SQLModel):
 class SkillCreate(SkillBase):
     """A skill to capture. `resolution` and at least one of `pattern` and `description` are required."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})  # type: ignore[assignment]
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     name: Name | None = Field(
         default=None, description="A slug, unique in the network; made from the content if left out."

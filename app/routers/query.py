@@ -1,6 +1,6 @@
 """Reading skills. Every answer has an `ETag`; a read that repeats it gets 304, without a look at the database."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -18,7 +18,9 @@ from app.skills.document import skill_json, version_json
 router = APIRouter(tags=["query"], dependencies=[AfterMinPosition])
 
 _HEADERS = {"parameters": [IF_NONE_MATCH, MIN_POSITION]}
-_NOT_MODIFIED = {304: {"description": "Nothing has changed since the answer whose `ETag` was sent as `If-None-Match`."}}
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since the answer whose `ETag` was sent as `If-None-Match`."}
+}
 
 
 class SkillListParams(BaseModel):

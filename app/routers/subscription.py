@@ -26,7 +26,9 @@ block also comes after every 15 s of silence. Send the last `id:` you have seen 
 |---|---|
 | `hello` | `network`, `epoch`, `head`, `earliest`, `mode` (`replay` while you catch up, else `live`) |
 | `skill.captured`, `skill.revised`, `skill.retired` | `id`, `offset`, `type`, `at`, `skill` |
-| `reset` | `reason`, `earliest`, `head`: your position cannot be served (`expired`, of another `epoch`, or `ahead`); live events follow from `head`, what was missed must be read with `GET /skills` |
+| `reset` | `reason` (`expired`, `epoch` or `ahead`), `earliest`, `head` |
+
+After `reset`, live events follow from `head`; what you missed must be read with `GET /skills`.
 
 With `agent=` the stream goes on from what that agent has acknowledged, and resuming acknowledges.
 """
@@ -39,7 +41,7 @@ id: k3f9-42
 
 id: k3f9-43
 event: skill.captured
-data: {"id":"k3f9-43","offset":43,"type":"skill.captured","at":"2026-11-22T08:00:00.000Z","skill":{"name":"importerror-no-module-named-django"}}
+data: {"id":"k3f9-43","offset":43,"type":"skill.captured","at":"2026-11-22T08:00:00.000Z","skill":{"name":"x"}}
 
 """
 

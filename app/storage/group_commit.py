@@ -8,7 +8,7 @@ written as a whole, each request is tried in a transaction of its own, and only 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -139,12 +139,12 @@ class GroupCommit:
 
 
 def _write(tx: Transaction, group: list[_Waiting]) -> list[tuple[_Waiting, object]]:
-    kinds: dict[Callable[..., object], list[_Waiting]] = {}
+    kinds: dict[Writer[Any, Any], list[_Waiting]] = {}
     for waiting in group:
         kinds.setdefault(waiting.writer, []).append(waiting)
     answers: list[tuple[_Waiting, object]] = []
     for writer, members in kinds.items():
-        answers += zip(members, writer(tx, [member.request for member in members]), strict=True)  # type: ignore[arg-type]
+        answers += zip(members, writer(tx, [member.request for member in members]), strict=True)
     return answers
 
 

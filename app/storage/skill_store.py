@@ -68,14 +68,14 @@ def get_skill(connection: Connection, network_id: int, skill_id: str, *, for_upd
 def insert_skills(connection: Connection, skills: Sequence[SkillRow]) -> None:
     """New skills, their first versions and their tags."""
     insert_rows(connection, SKILL, skills)
-    insert_versions(connection, skills)
+    insert_rows(connection, VERSION, [_version(skill, skill["captured_by"]) for skill in skills])
     _insert_tags(connection, skills)
 
 
-def replace_skill(connection: Connection, skill: SkillRow) -> None:
-    """A skill's new content, its new version and its tags."""
+def replace_skill(connection: Connection, skill: SkillRow, *, author: str) -> None:
+    """A skill's new content, its new version, written by `author`, and its tags."""
     update_skill(connection, skill)
-    insert_versions(connection, [skill])
+    insert_rows(connection, VERSION, [_version(skill, author)])
     connection.execute(sa.delete(TAG).where(TAG.c.network_id == skill["network_id"], TAG.c.skill_id == skill["id"]))
     _insert_tags(connection, [skill])
 
@@ -88,12 +88,6 @@ def update_skill(connection: Connection, skill: SkillRow) -> None:
 def add_captures(connection: Connection, more: dict[str, int]) -> None:
     """Raise `captures` of the skills by id."""
     connection.execute(_ADD_CAPTURES, [{"skill_id": skill_id, "more": count} for skill_id, count in more.items()])
-
-
-def insert_versions(connection: Connection, skills: Sequence[SkillRow]) -> None:
-    """What the skills say now, as versions."""
-    rows = [{**skill, "skill_id": skill["id"], "created_at": skill["updated_at"]} for skill in skills]
-    insert_rows(connection, VERSION, rows)
 
 
 def list_versions(
@@ -121,6 +115,10 @@ def cast_vote(connection: Connection, network_id: int, skill_id: str, agent: str
     elif before is not success:
         connection.execute(sa.update(VOTE).where(*where).values(success=success))
     return before
+
+
+def _version(skill: SkillRow, author: str) -> dict[str, object]:
+    return {**skill, "skill_id": skill["id"], "captured_by": author, "created_at": skill["updated_at"]}
 
 
 def _insert_tags(connection: Connection, skills: Sequence[SkillRow]) -> None:

@@ -45,7 +45,7 @@ class Hub:
         self._log = event_log
         self._limits = limits
         self._metrics = metrics
-        self._ring = Ring(max_events=limits.ring_events, max_bytes=limits.ring_bytes, head=0)
+        self._ring = self._new_ring(0)
         self._trimmed = 0
         self._caught_up = asyncio.Event()
         self._draining = False
@@ -128,7 +128,7 @@ class Hub:
     def begin(self, stream: Subscription) -> None:
         """Let the stream move: its first bytes are sent."""
         self._live[stream] = None
-        self._advance(stream)
+        self._metrics.deliveries.inc(self._advance(stream, time.monotonic()))
 
     def unavailable(self, reason: Reason) -> PositionUnavailable:
         """The error that says why a position cannot be served."""
@@ -177,17 +177,21 @@ class Hub:
     async def _follow(self) -> None:
         while True:
             try:
-                bounds = await self._log.bounds(self.network.id)
                 if not self._caught_up.is_set():
-                    after = max(bounds.trimmed, bounds.head - self._limits.ring_events)
-                    self._ring = Ring(
-                        max_events=self._limits.ring_events, max_bytes=self._limits.ring_bytes, head=after
-                    )
+                    bounds = await self._log.bounds(self.network.id)
+                    self._ring = self._new_ring(max(bounds.trimmed, bounds.head - self._limits.ring_events))
                 async for page in self._log.follow(self.network.id, self._ring.head):
                     self._take(page)
             except CINError as error:
                 log.warning("follow_failed", error=error.detail, next="the log is read again in a second")
                 await asyncio.sleep(1)
+            except EventsTrimmed as trimmed:
+                # So far behind that the log has moved on: streams that miss something are told so when they catch up.
+                log.warning("follow_overtaken", head=self._ring.head, trimmed=trimmed.bounds.trimmed)
+                self._ring = self._new_ring(trimmed.bounds.trimmed)
+
+    def _new_ring(self, after: int) -> Ring:
+        return Ring(max_events=self._limits.ring_events, max_bytes=self._limits.ring_bytes, head=after)
 
     def _take(self, page: Page) -> None:
         for event in page.events:
@@ -203,26 +207,29 @@ class Hub:
             if offset <= self._ring.head and not arrived.done():
                 arrived.set_result(None)
         self._waiting = [waiting for waiting in self._waiting if not waiting[1].done()]
-        for stream in list(self._live):
-            self._advance(stream)
+        present = time.monotonic()
+        self._metrics.deliveries.inc(sum(self._advance(stream, present) for stream in list(self._live)))
 
     # Moving one stream
 
-    def _advance(self, stream: Subscription) -> None:
-        """Move a live stream to the head, or let it fall behind."""
+    def _advance(self, stream: Subscription, present: float) -> int:
+        """Move a live stream to the head, or let it fall behind; returns how many events it took."""
+        delivered = 0
         while stream.cursor < self._ring.head:
             piece = self._ring.after(stream.cursor, stream.event_filter)
             if piece is None:
                 self._fall_behind(stream)
-                return
-            if piece.data and not self._push(stream, piece):
-                return
+                break
+            if piece.data and not self._push(stream, piece, present):
+                break
             stream.cursor = piece.end
+            delivered += piece.events
+        return delivered
 
-    def _push(self, stream: Subscription, piece: Slice) -> bool:
+    def _push(self, stream: Subscription, piece: Slice, present: float) -> bool:
         """Hand a live stream its slice; False if it did not take it at once, and is live no longer."""
         try:
-            suspended = stream.push(piece.data)
+            suspended = stream.push(piece.data, present)
         except Exception:
             log.exception("send_failed", next="the stream is cut, and its client resumes")
             self._cut(stream)
@@ -230,7 +237,6 @@ class Hub:
         if suspended is not None:
             self._fall_behind(stream, suspended, piece)
             return False
-        self._metrics.deliveries.inc(piece.events)
         return True
 
     def _fall_behind(
@@ -245,6 +251,7 @@ class Hub:
             if suspended is not None and piece is not None:
                 await suspended
                 stream.cursor = piece.end
+                self._metrics.deliveries.inc(piece.events)
             while stream.cursor < self._ring.head:
                 await self._catch_up_page(stream)
             # No await since the look at the head, so nothing can have been appended in between.
@@ -289,10 +296,11 @@ class Hub:
             self._evict_stalled()
 
     def _send_heartbeats(self) -> None:
-        silent_since = time.monotonic() - self._limits.heartbeat_seconds
+        present = time.monotonic()
+        silent_since = present - self._limits.heartbeat_seconds
         beat = Slice(frames.cursor(self.bounds.position(self._ring.head)), self._ring.head, 0)
         for stream in [stream for stream in self._live if stream.sent_at <= silent_since]:
-            if self._push(stream, beat):
+            if self._push(stream, beat, present):
                 self._metrics.heartbeats.inc()
 
     def _evict_stalled(self) -> None:

@@ -62,7 +62,7 @@ class Subscription:
         self.sent_at = self.moved_at = time.monotonic()
         self._unsent = 0
 
-    def push(self, data: bytes) -> Suspended | None:
+    def push(self, data: bytes, present: float) -> Suspended | None:
         """Send now, without a task; returns what is left to do if the connection will not take it all at once.
 
         Waking a task for each of 1,000 subscribers costs more than writing to them (docs/decisions/0004).
@@ -71,7 +71,7 @@ class Subscription:
         try:
             waits_for = sending.send(None)
         except StopIteration:
-            self.sent_at = self.moved_at = time.monotonic()
+            self.sent_at = self.moved_at = present
             return None
         return Suspended(sending, waits_for)
 
