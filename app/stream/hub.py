@@ -25,6 +25,9 @@ from app.stream.subscription import Connection, Subscription, Suspended
 
 log = structlog.get_logger(__name__)
 
+STREAMS_AT_ONCE = 100
+"""Streams served before others may use the event loop: 2 ms, most of it in the system's `write`."""
+
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
@@ -182,6 +185,7 @@ class Hub:
                     self._ring = self._new_ring(max(bounds.trimmed, bounds.head - self._limits.ring_events))
                 async for page in self._log.follow(self.network.id, self._ring.head):
                     self._take(page)
+                    await self._fan_out()
             except CINError as error:
                 log.warning("follow_failed", error=error.detail, next="the log is read again in a second")
                 await asyncio.sleep(1)
@@ -200,15 +204,20 @@ class Hub:
             self._trimmed = page.bounds.trimmed
             if self._ring.head >= page.bounds.head:
                 self._caught_up.set()
-        if not page.events:
-            return
         self._metrics.head.labels(self.network.name).set(self._ring.head)
         for offset, arrived in self._waiting:
             if offset <= self._ring.head and not arrived.done():
                 arrived.set_result(None)
         self._waiting = [waiting for waiting in self._waiting if not waiting[1].done()]
-        present = time.monotonic()
-        self._metrics.deliveries.inc(sum(self._advance(stream, present) for stream in list(self._live)))
+
+    async def _fan_out(self) -> None:
+        """Move all live streams to the head, a few at a time: who captured gets its answer, and the next capture its turn."""
+        live = list(self._live)
+        for start in range(0, len(live), STREAMS_AT_ONCE):
+            present = time.monotonic()
+            few = [stream for stream in live[start : start + STREAMS_AT_ONCE] if stream in self._live]
+            self._metrics.deliveries.inc(sum(self._advance(stream, present) for stream in few))
+            await asyncio.sleep(0)
 
     # Moving one stream
 

@@ -1,0 +1,66 @@
+"""Starting what is measured: CIN and its baselines, as processes on free ports, ended when the block is over."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.server import Server, free_port
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server under test."""
+
+    name: str
+    port: int
+    pid: int
+
+    def resident_kib(self) -> int:
+        """Memory that the process holds, in KiB."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError("no VmRSS")
+
+    def cpu_seconds(self) -> float:
+        """Time that all its threads have computed, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+
+@contextmanager
+def cin(**settings: str) -> Iterator[Running]:
+    """`cin serve` on a new database."""
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), **settings) as server:
+        yield Running("cin", server.port, server.pid)
+
+
+@contextmanager
+def baseline(module: str, ready: str) -> Iterator[Running]:
+    """A module of `benchmarks.baselines` under uvicorn; `ready` is a path that answers when it is up."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", f"benchmarks.baselines.{module}:app", "--port", str(port)]
+    with subprocess.Popen([*command, "--log-level", "warning"]) as process:
+        try:
+            _wait(f"http://127.0.0.1:{port}{ready}")
+            yield Running(module, port, process.pid)
+        finally:
+            process.kill()
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url, timeout=1)
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise TimeoutError(url)
