@@ -58,8 +58,8 @@ def read_idempotency_key(request: Request) -> str | None:
 
 def read_if_match(request: Request, *, required: bool) -> Precondition:
     """The versions that `If-Match` names (RFC 9110, 13.1.1). Raises `VersionMissing` if it is required and not sent."""
-    value = request.headers.get("if-match")
-    if value is None:
+    value = ",".join(request.headers.getlist("if-match"))
+    if not value:
         if required:
             raise VersionMissing(
                 f"Send If-Match with the ETag that GET {request.url.path} answers, so that no change is lost."
@@ -72,5 +72,5 @@ def read_if_match(request: Request, *, required: bool) -> Precondition:
 
 def read_if_none_match(request: Request) -> list[str]:
     """The tags of `If-None-Match`, to compare weakly (RFC 9110, 13.1.2): a proxy may have marked ours as weak."""
-    value = request.headers.get("if-none-match", "")
+    value = ",".join(request.headers.getlist("if-none-match"))
     return [tag.strip().removeprefix("W/") for tag in value.split(",") if tag.strip()]

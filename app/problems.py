@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from app import errors
 from app.errors import CINError, InvalidInput
@@ -119,7 +120,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(_allowed_methods(request)) or (error.headers or {}).get("Allow", "")
         found = errors.MethodNotAllowed(f"{request.url.path} does not take {request.method}. It takes {allowed}.")
         response = problem_response(found, request_id(request))
         response.headers["Allow"] = allowed
@@ -137,8 +138,20 @@ async def _client_gone(request: Request, error: Exception) -> Response:
     return problem_response(InvalidInput("The connection was closed before the body had come."), request_id(request))
 
 
+def _allowed_methods(request: Request) -> list[str]:
+    """All that the path takes (RFC 9110, 15.5.6). Starlette names those of the first route that has the path."""
+    fitting = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return sorted({method for route in fitting for method in route.methods or ()})
+
+
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, request_id=request_id(request), error=repr(error))
-    return problem_response(
+    response = problem_response(
         CINError("This is our fault, not yours. Report it with the request id in `instance`."), request_id(request)
     )
+    response.headers["X-Request-ID"] = request_id(request)  # this answer passes outside of `RequestContext`
+    return response

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from sqlmodel import Field, SQLModel
 
-from app.models.types import AgentName, Metadata, Name, Tags, UtcTime, text
+from app.models.types import AgentName, ErrorType, Metadata, Name, Tags, UtcTime, text
 
 Status = Literal["active", "pending", "retired"]
 
@@ -47,7 +47,7 @@ class SkillBase(SQLModel):
     description: Annotated[str, AfterValidator(text(1024))] | None = Field(
         default=None, description="What the trouble is, in a sentence. At most 1,024 characters."
     )
-    error_type: Annotated[str, AfterValidator(text(200))] | None = Field(
+    error_type: ErrorType | None = Field(
         default=None, description="The kind of error, such as `ImportError` or `E0308`. At most 200 characters."
     )
     pattern: Annotated[str, AfterValidator(text(8_000))] | None = Field(

@@ -123,6 +123,7 @@ def _check_json(value: Any, depth: int) -> None:
 
 Name = Annotated[str, AfterValidator(_slug)]
 AgentName = Annotated[str, AfterValidator(_agent)]
+ErrorType = Annotated[str, AfterValidator(text(200))]
 Tag = Annotated[str, AfterValidator(text(64))]
 Tags = Annotated[list[Tag], AfterValidator(_tags)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]

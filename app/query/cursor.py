@@ -37,9 +37,14 @@ def parse_cursor(text: str, question: str) -> Cursor:
         raise _bad("is not a cursor; send `next_cursor` of the page before, as it was") from None
     if asked != question:
         raise _bad("belongs to a list with other filters or another sort; start without a cursor")
-    if not isinstance(skill_id, str) or not (value is None or isinstance(value, int | float)):
+    if not isinstance(skill_id, str) or not _is_place(value):
         raise _bad("is not a cursor; send `next_cursor` of the page before, as it was")
     return Cursor(asked, value, skill_id)
+
+
+def _is_place(value: object) -> bool:
+    """Whether a database can compare with it: made-up cursors may hold integers of more than 63 bits."""
+    return value is None or (isinstance(value, int | float) and abs(value) < 2**63)
 
 
 def _bad(message: str) -> InvalidInput:

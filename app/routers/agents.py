@@ -32,7 +32,13 @@ def _request_body(schema: dict[str, object], example: dict[str, object]) -> dict
     response_model=None,
     responses={
         204: {"description": "It is on disk. A position before the one that is kept changes nothing."},
-        **responses(errors.AgentNotFound, errors.PositionUnavailable, errors.BodyTooLarge, errors.MediaTypeUnsupported),
+        **responses(
+            errors.AgentNotFound,
+            errors.PositionUnavailable,
+            errors.BodyTooLarge,
+            errors.MediaTypeUnsupported,
+            errors.StorageFull,
+        ),
     },
     openapi_extra=_request_body(PositionUpdate.model_json_schema(), {"position": "k3f9-43"}),
 )
@@ -51,7 +57,7 @@ async def acknowledge_position(
     responses={
         200: {"model": AgentPublic, "description": "It was known, and is refreshed."},
         201: {"model": AgentPublic, "description": "It is known now, and is owed what is captured from now on."},
-        **responses(errors.BodyTooLarge, errors.MediaTypeUnsupported),
+        **responses(errors.BodyTooLarge, errors.MediaTypeUnsupported, errors.StorageFull),
     },
     openapi_extra=_request_body(AgentRegistration.model_json_schema(), {"capabilities": ["skill_broadcast"]}),
 )
@@ -67,7 +73,10 @@ async def register_agent(
 
 
 @router.get(
-    "/agents", responses=responses(), dependencies=[AfterMinPosition], openapi_extra={"parameters": [MIN_POSITION]}
+    "/agents",
+    responses=responses(errors.PositionUnavailable),
+    dependencies=[AfterMinPosition],
+    openapi_extra={"parameters": [MIN_POSITION]},
 )
 async def list_agents(deliveries: DeliveriesDep, network: NetworkDep, hub: HubDep) -> AgentsPublic:
     """List the agents, and how far each is behind."""
@@ -80,7 +89,7 @@ async def list_agents(deliveries: DeliveriesDep, network: NetworkDep, hub: HubDe
 
 @router.get(
     "/skills/{skill_id}/delivery",
-    responses=responses(errors.SkillNotFound),
+    responses=responses(errors.SkillNotFound, errors.PositionUnavailable),
     dependencies=[AfterMinPosition],
     openapi_extra={"parameters": [MIN_POSITION]},
 )

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import TypeVar
 
-import orjson
 from fastapi import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from app.errors import BodyTooLarge, CINError, InvalidInput, MediaTypeUnsupported
 from app.problems import from_validation_error
@@ -78,8 +78,8 @@ def _lines(body: bytes) -> Iterator[bytes]:
 
 def _array(body: bytes) -> list[object]:
     try:
-        items = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        items = from_json(body)  # as a single skill is read: orjson would turn an integer of 65 bits into a float
+    except ValueError:
         items = _array_with_flaws(body)
     if not isinstance(items, list):
         raise InvalidInput("A batch is a JSON array of skills, or lines of JSON sent as application/x-ndjson.")
@@ -87,7 +87,7 @@ def _array(body: bytes) -> list[object]:
 
 
 def _array_with_flaws(body: bytes) -> object:
-    """orjson refuses a whole document for one lone surrogate or NaN; the item that has it shall fail alone."""
+    """pydantic refuses a whole document for one lone surrogate; the item that has it shall fail alone."""
     try:
         return json.loads(body.decode())
     except (ValueError, RecursionError) as error:

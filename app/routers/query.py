@@ -10,7 +10,7 @@ from app import errors
 from app.dependencies import AfterMinPosition, ChangesDep, NetworkDep, ReaderDep
 from app.headers import IF_NONE_MATCH, MIN_POSITION, read_if_none_match
 from app.models import SkillPublic, SkillsPublic, SkillVersionPublic, SkillVersionsPublic
-from app.models.types import AgentName, Tags
+from app.models.types import AgentName, ErrorType, Tags
 from app.problems import responses
 from app.query.skill_reader import SkillQuery
 from app.skills.document import skill_json, version_json
@@ -18,6 +18,8 @@ from app.skills.document import skill_json, version_json
 router = APIRouter(tags=["query"], dependencies=[AfterMinPosition])
 
 _HEADERS = {"parameters": [IF_NONE_MATCH, MIN_POSITION]}
+_ASK_AGAIN = "private, max-age=0, must-revalidate"
+_FOR_EVER = "private, max-age=31536000, immutable"
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Nothing has changed since the answer whose `ETag` was sent as `If-None-Match`."}
 }
@@ -28,7 +30,7 @@ class SkillListParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    error_type: str | None = Field(None, max_length=200, description="Skills for this kind of error.")
+    error_type: ErrorType | None = Field(None, description="Skills for this kind of error.")
     tag: Tags = Field(default_factory=list, description="Skills that carry this tag; repeat it for any of several.")
     agent: AgentName | None = Field(None, description="Skills that this agent captured.")
     status: Literal["active", "pending", "retired"] = "active"
@@ -89,7 +91,11 @@ async def get_skill(
 @router.get(
     "/skills/{skill_id}/versions",
     response_model=None,
-    responses={200: {"model": SkillVersionsPublic}, **_NOT_MODIFIED, **responses(errors.SkillNotFound)},
+    responses={
+        200: {"model": SkillVersionsPublic},
+        **_NOT_MODIFIED,
+        **responses(errors.SkillNotFound, errors.PositionUnavailable),
+    },
     openapi_extra=_HEADERS,
 )
 async def list_versions(
@@ -107,7 +113,11 @@ async def list_versions(
 @router.get(
     "/skills/{skill_id}/versions/{number}",
     response_model=None,
-    responses={200: {"model": SkillVersionPublic}, **_NOT_MODIFIED, **responses(errors.SkillNotFound)},
+    responses={
+        200: {"model": SkillVersionPublic},
+        **_NOT_MODIFIED,
+        **responses(errors.SkillNotFound, errors.PositionUnavailable),
+    },
     openapi_extra=_HEADERS,
 )
 async def get_version(
@@ -119,18 +129,16 @@ async def get_version(
 ) -> Response:
     """Read what a skill said at one version. It never changes, so it may be cached for ever."""
     etag = f'"{skill_id}.{number}"'
-    version = await reader.version(network, skill_id, number)
     if etag in read_if_none_match(request):
-        return _not_modified(etag)
-    response = _fresh(version_json(version, network.label), etag)
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    return response
+        return _not_modified(etag, _FOR_EVER)
+    version = await reader.version(network, skill_id, number)
+    return _fresh(version_json(version, network.label), etag, _FOR_EVER)
 
 
-def _fresh(body: bytes, etag: str) -> Response:
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=0, must-revalidate"}
-    return Response(body, 200, headers, "application/json")
+def _fresh(body: bytes, etag: str, cache_control: str = _ASK_AGAIN) -> Response:
+    return Response(body, 200, {"ETag": etag, "Cache-Control": cache_control}, "application/json")
 
 
-def _not_modified(etag: str) -> Response:
-    return Response(status_code=304, headers={"ETag": etag})
+def _not_modified(etag: str, cache_control: str = _ASK_AGAIN) -> Response:
+    """What the answer would have said of caching, and no body (RFC 9110, 15.4.5)."""
+    return Response(status_code=304, headers={"ETag": etag, "Cache-Control": cache_control})

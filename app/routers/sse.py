@@ -6,8 +6,10 @@ they do for one stream the hub does for all of them at once, so one task is left
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Coroutine
+from functools import lru_cache
 from typing import Any
 
 from sse_starlette import EventSourceResponse
@@ -21,14 +23,46 @@ from app.stream.start import Start
 
 
 class SseConnection:
-    """A client's connection as the hub sees it: the server's own `send`, and under uvicorn its transport."""
+    """A client's connection as the hub sees it: the server's own `send`, and under uvicorn what lies beneath it.
+
+    uvicorn's `send` is a method of the request's cycle, which holds the transport. ASGI has no way to cut a connection
+    (closing one waits for ever for a reader that reads nothing) nor to write without a coroutine; the transport has.
+    Under any other server all goes through `send`.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        # uvicorn's `send` is a method of the request cycle, which holds the transport. ASGI itself has no way to cut a
-        # connection, and closing one waits for ever for a reader that reads nothing.
-        self._transport = getattr(getattr(send, "__self__", None), "transport", None)
+        self._cycle = getattr(send, "__self__", None)
+        self._transport: asyncio.Transport | None = getattr(self._cycle, "transport", None)
+        self._descriptor = _plain_descriptor(self._transport)
         self._owner = asyncio.current_task()
+
+    def write_now(self, data: bytes) -> bool:
+        """Hand over bytes without a coroutine; False if they must go through `send`.
+
+        uvicorn and uvloop take 24 µs a subscriber for what the system does in 11; written straight to the descriptor
+        it takes 13. Order is kept: nothing is written past a transport that still holds something, and what the system
+        does not take goes there. A descriptor is never used once its transport is closing, for it may be another's.
+        """
+        transport = self._transport
+        if (
+            self._descriptor is None
+            or transport is None
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+            or not getattr(self._cycle, "chunked_encoding", False)
+        ):
+            return False
+        chunk = _chunk(data)
+        try:
+            taken = os.write(self._descriptor, chunk)
+        except BlockingIOError:
+            taken = 0
+        except OSError:
+            return False  # the connection is gone; `send` and `receive` know what to do about it
+        if taken < len(chunk):
+            transport.write(chunk[taken:])
+        return True
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
         return self._send({"type": "http.response.body", "body": data, "more_body": True})  # type: ignore[return-value]
@@ -44,6 +78,20 @@ class SseConnection:
 
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 1
+
+
+def _plain_descriptor(transport: asyncio.Transport | None) -> int | None:
+    """The descriptor of a transport that writes to it as it is told, without TLS in between."""
+    if transport is None or transport.get_extra_info("sslcontext") is not None:
+        return None
+    found = transport.get_extra_info("socket")
+    return None if found is None else int(found.fileno())
+
+
+@lru_cache(maxsize=8)
+def _chunk(data: bytes) -> bytes:
+    """`data` as one chunk of a response (RFC 9112, 7.1). A thousand subscribers ask for the same one in a row."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 class StreamResponse(EventSourceResponse):
@@ -91,7 +139,7 @@ class StreamResponse(EventSourceResponse):
         live = self._start.after >= bounds.head
         blocks = frames.hello(self._hub.network.name, bounds, live=live, retry_milliseconds=self._retry_milliseconds)
         if self._start.reset:
-            return blocks + self._hub.reset(self._start.reset)
+            return blocks + self._hub.reset(self._start.reset, self._start.after)
         # Without it, a client that is cut before its first event would resume from nowhere.
         return blocks + frames.cursor(bounds.position(self._start.after))
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app import errors
 from app.dependencies import DeliveriesDep, HubDep, NetworkDep, PartsDep
 from app.models import EventType
-from app.models.types import AgentName
+from app.models.types import AgentName, ErrorType, Tag
 from app.problems import responses
 from app.routers.sse import StreamResponse
 from app.skills.filters import EventFilter
@@ -55,8 +55,10 @@ class StreamParams(BaseModel):
         None, max_length=64, description="`now` (default), `earliest`, an offset, or a position.", examples=["earliest"]
     )
     agent: AgentName | None = Field(None, description="Who reads: the stream goes on from what it acknowledged.")
-    tag: list[str] = Field(default_factory=list, max_length=64, description="Skills with any of these tags.")
-    error_type: list[str] = Field(default_factory=list, max_length=64, description="Skills for any of these errors.")
+    tag: list[Tag] = Field(default_factory=list, max_length=64, description="Skills with any of these tags.")
+    error_type: list[ErrorType] = Field(
+        default_factory=list, max_length=64, description="Skills for any of these errors."
+    )
     event: list[EventType] = Field(default_factory=list, max_length=8, description="Events of any of these types.")
     strict: bool = Field(False, description="Answer 410, and not `reset`, for a position that cannot be served.")
 
@@ -70,7 +72,7 @@ class StreamParams(BaseModel):
             "description": "Events, until one side closes.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
-        **responses(errors.PositionUnavailable, errors.StreamLimitReached),
+        **responses(errors.PositionUnavailable, errors.StreamLimitReached, errors.StorageFull),
     },
 )
 async def stream_skills(

@@ -39,4 +39,6 @@ def _prepare(table: sa.Table, dialect: Dialect, rows: int) -> tuple[str, list[tu
     names = ", ".join(quote(column.name) for column in table.columns)
     row = f"({', '.join([sign] * len(table.columns))})"
     statement = f"INSERT INTO {quote(table.name)} ({names}) VALUES {', '.join([row] * rows)}"  # noqa: S608  # own names
-    return statement, [(column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.columns]
+    return statement, [
+        (column.name, column.type.dialect_impl(dialect).bind_processor(dialect)) for column in table.columns
+    ]

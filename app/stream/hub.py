@@ -19,8 +19,9 @@ from app.metrics import Metrics
 from app.models.position import Position
 from app.skills.filters import EventFilter
 from app.stream import frames
+from app.stream.milestones import Milestones
 from app.stream.ring import Ring, Slice, slices
-from app.stream.start import Reason, Start, resolve
+from app.stream.start import Reason, Start, position_unavailable, resolve
 from app.stream.subscription import Connection, Subscription, Suspended
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ class Hub:
         self._draining = False
         self._streams: dict[Subscription, None] = {}
         self._live: dict[Subscription, None] = {}
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._milestones = Milestones()
 
     # What others may know
 
@@ -79,16 +80,7 @@ class Hub:
 
     async def reached(self, offset: int, timeout_seconds: float) -> bool:
         """Wait until this process has followed the log to an offset; False if it takes too long."""
-        if offset <= self._ring.head:
-            return True
-        arrived = asyncio.get_running_loop().create_future()
-        self._waiting.append((offset, arrived))
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await arrived
-        except TimeoutError:
-            return False
-        return True
+        return offset <= self._ring.head or await self._milestones.wait(offset, timeout_seconds)
 
     # Subscribing
 
@@ -135,23 +127,12 @@ class Hub:
 
     def unavailable(self, reason: Reason) -> PositionUnavailable:
         """The error that says why a position cannot be served."""
-        bounds = self.bounds
-        sentences = {
-            "expired": "The events after this position are no longer kept.",
-            "epoch": "This position is not of this log, which was restored or rebuilt, or it is no position at all.",
-            "ahead": "This position is ahead of the log: what it names was never kept here.",
-        }
-        return PositionUnavailable(
-            f"{sentences[reason]} Read the skills with GET /skills, then stream from `now`.",
-            reason=reason,
-            earliest=str(bounds.position(bounds.earliest)),
-            head=str(bounds.position(bounds.head)),
-        )
+        return position_unavailable(reason, self.bounds)
 
-    def reset(self, reason: Reason) -> bytes:
-        """The block that says so on a stream."""
+    def reset(self, reason: Reason, after: int) -> bytes:
+        """The block that says so on a stream which goes on after an offset: its head, wherever the log's is by now."""
         self._metrics.resets.labels(reason).inc()
-        return frames.reset(reason, self.bounds)
+        return frames.reset(reason, Bounds(self.network.epoch, after, self._trimmed))
 
     # Running
 
@@ -205,13 +186,10 @@ class Hub:
             if self._ring.head >= page.bounds.head:
                 self._caught_up.set()
         self._metrics.head.labels(self.network.name).set(self._ring.head)
-        for offset, arrived in self._waiting:
-            if offset <= self._ring.head and not arrived.done():
-                arrived.set_result(None)
-        self._waiting = [waiting for waiting in self._waiting if not waiting[1].done()]
+        self._milestones.reach(self._ring.head)
 
     async def _fan_out(self) -> None:
-        """Move all live streams to the head, a few at a time: who captured gets its answer, and the next capture its turn."""
+        """Move all live streams to the head, a few at a time, so that others get their turn in between."""
         live = list(self._live)
         for start in range(0, len(live), STREAMS_AT_ONCE):
             present = time.monotonic()
@@ -291,7 +269,7 @@ class Hub:
             page = await self._log.read(self.network.id, stream.cursor, types=stream.event_filter.types)
         except EventsTrimmed as trimmed:
             self._trimmed = trimmed.bounds.trimmed
-            return iter([Slice(self.reset("expired"), self._ring.head, 0)])
+            return iter([Slice(self.reset("expired", self._ring.head), self._ring.head, 0)])
         encoded = (frames.to_frame(event, self.network.epoch) for event in page.events)
         return slices(encoded, stream.cursor, page.end, stream.event_filter)
 
@@ -308,7 +286,9 @@ class Hub:
         present = time.monotonic()
         silent_since = present - self._limits.heartbeat_seconds
         beat = Slice(frames.cursor(self.bounds.position(self._ring.head)), self._ring.head, 0)
-        for stream in [stream for stream in self._live if stream.sent_at <= silent_since]:
+        # Not those that the fan-out has still to serve: a head sent ahead of its events would skip them on a resume.
+        at_head = (stream for stream in self._live if stream.cursor == self._ring.head)
+        for stream in [stream for stream in at_head if stream.sent_at <= silent_since]:
             if self._push(stream, beat, present):
                 self._metrics.heartbeats.inc()
 

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.errors import InvalidInput
+from app.errors import InvalidInput, PositionUnavailable
 from app.eventlog.log import Bounds
 from app.models.position import Position
 
 Reason = Literal["expired", "epoch", "ahead"]
+_SENTENCES: dict[Reason, str] = {
+    "expired": "The events after this position are no longer kept.",
+    "epoch": "This position is not of this log, which was restored or rebuilt, or it is no position at all.",
+    "ahead": "This position is ahead of the log: what it names was never kept here.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +65,13 @@ def resolve(asked: Position | int | str, bounds: Bounds) -> Start:
     if offset < bounds.trimmed:
         return Start(bounds.head, "expired")
     return Start(offset)
+
+
+def position_unavailable(reason: Reason, bounds: Bounds) -> PositionUnavailable:
+    """The error that says why a position cannot be served."""
+    return PositionUnavailable(
+        f"{_SENTENCES[reason]} Read the skills with GET /skills, then stream from `now`.",
+        reason=reason,
+        earliest=str(bounds.position(bounds.earliest)),
+        head=str(bounds.position(bounds.head)),
+    )

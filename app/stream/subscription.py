@@ -17,6 +17,9 @@ from app.skills.filters import EventFilter
 class Connection(Protocol):
     """What a subscription needs of a transport."""
 
+    def write_now(self, data: bytes) -> bool:
+        """Hand over bytes at once and in order, if the transport can; False if they must be sent with `send`."""
+
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
         """Hand over bytes; suspends while the transport holds as much as it is willing to."""
 
@@ -67,6 +70,9 @@ class Subscription:
 
         Waking a task for each of 1,000 subscribers costs more than writing to them (docs/decisions/0004).
         """
+        if self.connection.write_now(data):
+            self.sent_at = self.moved_at = present
+            return None
         sending = self.connection.send(data)
         try:
             waits_for = sending.send(None)
