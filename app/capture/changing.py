@@ -69,7 +69,7 @@ def revise(
         "updated_at": now(),
     }
     changed = _append(tx, log, network, "skill.revised", revised)
-    skill_store.replace_skill(tx.connection, changed.skill, author=draft.agent)
+    skill_store.replace_skill(tx.connection, skill, changed.skill, author=draft.agent)
     return changed
 
 

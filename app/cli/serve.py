@@ -119,9 +119,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _dead_after_milliseconds(settings: Settings) -> int:
-    """When the system gives up a peer that takes nothing; the hub, which says so in a metric, may be first.
+    """When the system gives up a peer that takes nothing: later than the hub, which counts those it closes.
 
     The hub sees readers for which it must wait. This ends those that vanished, and those that stopped reading with less
     to come than the system holds for them, which would else stay for a quarter of an hour or for ever.
     """
-    return min(round(2_000 * settings.stall_seconds), 2**31 - 1)
+    return min(max(3_000, round(2_000 * settings.stall_seconds)), 2**31 - 1)

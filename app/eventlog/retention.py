@@ -62,7 +62,8 @@ class Retention:
         while step := await self._database.write(partial(_trim_step, network_id=network_id, cut=cut)):
             removed += step
             self._metrics.events_trimmed.inc(step)
-        while await self._database.write(partial(_forget_keys, before=iso(present - IDEMPOTENCY_KEPT_FOR))):
+        long_ago = iso(present - IDEMPOTENCY_KEPT_FOR)
+        while await self._database.write(partial(_forget_keys, network_id=network_id, before=long_ago)):
             pass
         if removed:
             log.info("events_trimmed", events=removed, up_to=cut)
@@ -97,7 +98,7 @@ def _trim_step(tx: Transaction, *, network_id: NetworkId, cut: int) -> int:
     return upto - trimmed
 
 
-def _forget_keys(tx: Transaction, *, before: str) -> int:
-    old = sa.select(_KEY.c.network_id, _KEY.c.key).where(_KEY.c.created_at < before).limit(_STEP)
-    deleted = tx.connection.execute(sa.delete(_KEY).where(sa.tuple_(_KEY.c.network_id, _KEY.c.key).in_(old)))
+def _forget_keys(tx: Transaction, *, network_id: NetworkId, before: str) -> int:
+    old = sa.select(_KEY.c.key).where(_KEY.c.network_id == network_id, _KEY.c.created_at < before).limit(_STEP)
+    deleted = tx.connection.execute(sa.delete(_KEY).where(_KEY.c.network_id == network_id, _KEY.c.key.in_(old)))
     return deleted.rowcount

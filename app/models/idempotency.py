@@ -12,7 +12,7 @@ class IdempotencyKey(SQLModel, table=True):
     """Written in the transaction whose answer it remembers, so it exists exactly if that transaction does."""
 
     __tablename__ = "idempotency_key"
-    __table_args__ = (sa.Index("ix_idempotency_key_created_at", "created_at"),)
+    __table_args__ = (sa.Index("ix_idempotency_key_created_at", "network_id", "created_at"),)
 
     network_id: int = Field(primary_key=True, foreign_key="network.id")
     key: str = Field(primary_key=True, max_length=255)

@@ -38,13 +38,15 @@ def find_taken(connection: Connection, network_id: int, fingerprints: Sequence[s
     """Which of these fingerprints and names are taken. Both are found by their index, in one statement."""
     taken = Taken({}, {})
     for marks, words in zip_longest(_chunks(fingerprints), _chunks(names), fillvalue=[""]):
-        # Written out: SQLAlchemy takes longer to expand the two lists than SQLite to look everything up.
+        # Written out: SQLAlchemy takes longer to expand the two lists than SQLite to look everything up. And not with OR:
+        # SQLite uses no partial index for one side of it, and would walk through all skills of the network.
         sign = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+        active = f"SELECT fingerprint, name, id FROM skill WHERE network_id = {sign} AND status != 'retired'"  # noqa: S608
         query = (
-            f"SELECT fingerprint, name, id FROM skill WHERE network_id = {sign} AND status != 'retired'"  # noqa: S608
-            f" AND (fingerprint IN ({', '.join([sign] * len(marks))}) OR name IN ({', '.join([sign] * len(words))}))"
+            f"{active} AND fingerprint IN ({', '.join([sign] * len(marks))})"
+            f" UNION ALL {active} AND name IN ({', '.join([sign] * len(words))})"
         )
-        for mark, name, skill_id in connection.exec_driver_sql(query, (network_id, *marks, *words)):
+        for mark, name, skill_id in connection.exec_driver_sql(query, (network_id, *marks, network_id, *words)):
             taken.fingerprints[mark] = taken.names[name] = skill_id
     return taken
 
@@ -72,11 +74,12 @@ def insert_skills(connection: Connection, skills: Sequence[SkillRow]) -> None:
     _insert_tags(connection, skills)
 
 
-def replace_skill(connection: Connection, skill: SkillRow, *, author: str) -> None:
-    """A skill's new content, its new version, written by `author`, and its tags."""
+def replace_skill(connection: Connection, before: SkillRow, skill: SkillRow, *, author: str) -> None:
+    """A skill's new content in place of what it was before, its new version, written by `author`, and its tags."""
     update_skill(connection, skill)
     insert_rows(connection, VERSION, [_version(skill, author)])
-    connection.execute(sa.delete(TAG).where(TAG.c.network_id == skill["network_id"], TAG.c.skill_id == skill["id"]))
+    where = (TAG.c.network_id == skill["network_id"], TAG.c.tag.in_(before["tags"]), TAG.c.skill_id == skill["id"])
+    connection.execute(sa.delete(TAG).where(*where))
     _insert_tags(connection, [skill])
 
 

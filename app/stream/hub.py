@@ -21,7 +21,7 @@ from app.skills.filters import EventFilter
 from app.stream import frames
 from app.stream.milestones import Milestones
 from app.stream.ring import Ring, Slice, slices
-from app.stream.start import Reason, Start, position_unavailable, resolve
+from app.stream.start import Asked, Reason, Start, position_unavailable, resolve
 from app.stream.subscription import Connection, Subscription, Suspended
 
 log = structlog.get_logger(__name__)
@@ -84,7 +84,7 @@ class Hub:
 
     # Subscribing
 
-    async def locate(self, asked: Position | int | str) -> Start:
+    async def locate(self, asked: Asked) -> Start:
         """Where a stream that asks for this place starts. The database is asked only if the ring cannot tell."""
         offset = asked.offset if isinstance(asked, Position) else asked
         if isinstance(offset, int) and not self._ring.start <= offset <= self._ring.head:

@@ -14,6 +14,12 @@ _SENTENCES: dict[Reason, str] = {
     "ahead": "This position is ahead of the log: what it names was never kept here.",
 }
 
+Asked = Position | int | Literal["now", "earliest"]
+"""A place in the log that a client can ask for."""
+
+_NOWHERE = Position("", 0)
+"""A position of no log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -23,7 +29,7 @@ class Start:
     reset: Reason | None = None
 
 
-def parse_since(since: str) -> Position | int | Literal["now", "earliest"]:
+def parse_since(since: str) -> Asked:
     """What `since=` asks for. Raises `InvalidInput`."""
     if since in ("now", "earliest"):
         return since  # type: ignore[return-value]  # narrowed by the line above
@@ -38,26 +44,26 @@ def parse_since(since: str) -> Position | int | Literal["now", "earliest"]:
     return position
 
 
-def wanted(since: str | None, last_event_id: str | None, acknowledged: int | None) -> Position | int | str:
+def wanted(since: str | None, last_event_id: str | None, acknowledged: int | None) -> Asked:
     """What a client asks for, in the order in which its ways of asking win. Raises `InvalidInput` for a bad `since`.
 
-    A `Last-Event-ID` that is no position stays text: a browser sends whatever it was once given, and is answered.
+    A `Last-Event-ID` that is no position is one of no log: a browser sends whatever it was once given, and is answered.
     """
     asked = parse_since(since) if since is not None else None
     if last_event_id:
-        return Position.parse(last_event_id) or last_event_id
+        return Position.parse(last_event_id) or _NOWHERE
     if asked is not None:
         return asked
     return acknowledged if acknowledged is not None else "now"
 
 
-def resolve(asked: Position | int | str, bounds: Bounds) -> Start:
+def resolve(asked: Asked, bounds: Bounds) -> Start:
     """Where to start. What cannot be served is never passed over in silence: it starts at the head, with a reason."""
     if asked == "now":
         return Start(bounds.head)
     if asked == "earliest":
         return Start(bounds.trimmed)
-    if isinstance(asked, str) or (isinstance(asked, Position) and asked.epoch != bounds.epoch):
+    if isinstance(asked, Position) and asked.epoch != bounds.epoch:
         return Start(bounds.head, "epoch")
     offset = asked.offset if isinstance(asked, Position) else asked
     if offset > bounds.head:

@@ -1,0 +1,66 @@
+"""Cursors: what a page gave comes back as it was; anything else is refused, and never breaks a query."""
+
+import base64
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidInput
+from app.query.cursor import Cursor, parse_cursor, question_of
+
+values = st.none() | st.integers(0, 2**63 - 1) | st.floats(0, 1)
+
+
+def encode(document: object) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(document)).decode().rstrip("=")
+
+
+@given(values, st.text())
+def test_cursor_is_read_back_as_it_was_given(value: float | None, skill_id: str) -> None:
+    cursor = Cursor(question_of("usage"), value, skill_id)
+    assert parse_cursor(str(cursor), cursor.question) == cursor
+
+
+@given(st.text())
+def test_cursor_that_nobody_gave_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        parse_cursor(text, question_of("usage"))
+
+
+@given(values)
+def test_cursor_of_another_question_is_refused(value: float | None) -> None:
+    cursor = Cursor(question_of("usage", "a"), value, "id")
+    with pytest.raises(InvalidInput, match="other filters or another sort"):
+        parse_cursor(str(cursor), question_of("usage", "b"))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        ["q"],
+        ["q", 1],
+        ["q", 1, 2],
+        ["q", "1", "id"],
+        ["q", [1], "id"],
+        ["q", 2**63, "id"],
+        ["q", 2**64 - 1, "id"],
+        ["q", -(2**63), "id"],
+        ["q", 1e300, "id"],
+        {"q": 1},
+        "q1i",
+        None,
+    ],
+)
+def test_cursor_of_other_parts_is_refused(document: object) -> None:
+    with pytest.raises(InvalidInput):
+        parse_cursor(encode(document), "q")
+
+
+def test_cursor_is_safe_in_a_url() -> None:
+    assert str(Cursor("q", 0.3, "\u2028ÿ?/+")).replace("-", "").replace("_", "").isalnum()
+
+
+def test_question_tells_filters_apart() -> None:
+    assert len({question_of("a", None), question_of(None, "a"), question_of(("a",)), question_of("a")}) == 4
