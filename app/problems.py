@@ -1,7 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457): rendered here, and nowhere else."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import structlog
@@ -37,6 +37,11 @@ class Problem(BaseModel):
     detail: str = Field(description="A sentence that says what to do.")
     instance: str = Field(description="The request's id, as in the header `X-Request-ID` and the server's log.")
     errors: list[ProblemError] | None = Field(default=None, description="With 422: every rule that was broken.")
+    reason: Literal["expired", "epoch", "ahead"] | None = Field(
+        default=None, description="With 410: why the position cannot be served."
+    )
+    earliest: str | None = Field(default=None, description="With 410: the oldest position kept.")
+    head: str | None = Field(default=None, description="With 410: the newest position.")
 
 
 def responses(*kinds: type[CINError]) -> dict[int | str, dict[str, Any]]:

@@ -63,7 +63,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["network_id"], ["network.id"], name=op.f("fk_idempotency_key_network_id")),
         sa.PrimaryKeyConstraint("network_id", "key", name=op.f("pk_idempotency_key")),
     )
-    op.create_index("ix_idempotency_key_created_at", "idempotency_key", ["created_at"], unique=False)
+    op.create_index("ix_idempotency_key_created_at", "idempotency_key", ["network_id", "created_at"], unique=False)
 
     op.create_table(
         "skill",

@@ -1,6 +1,6 @@
 """An agent: a named client of a network, and how far it has read the log."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, ConfigDict
@@ -16,6 +16,16 @@ def _capabilities(values: list[str]) -> list[str]:
     if len(values) > 32:
         raise ValueError(f"has {len(values)} capabilities; at most 32 are allowed")
     return values
+
+
+_EXAMPLE: dict[str, Any] = {
+    "name": "agent-a",
+    "capabilities": ["skill_broadcast"],
+    "connections": 1,
+    "acknowledged": "k3f9-42",
+    "lag": 1,
+    "last_seen_at": "2026-11-22T08:00:00.000Z",
+}
 
 
 class AgentRegistration(SQLModel):
@@ -56,6 +66,8 @@ class Agent(SQLModel, table=True):
 class AgentPublic(SQLModel):
     """An agent as the API shows it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})  # type: ignore[assignment]
+
     name: str
     capabilities: list[str]
     connections: int = Field(description="Streams it has open on this process.")
@@ -67,12 +79,24 @@ class AgentPublic(SQLModel):
 class AgentsPublic(SQLModel):
     """Every agent of the network, by name."""
 
+    model_config = ConfigDict(  # type: ignore[assignment]
+        json_schema_extra={"examples": [{"agents": [_EXAMPLE], "position": "k3f9-43"}]}
+    )
+
     agents: list[AgentPublic]
     position: str = Field(description="The head of the log.")
 
 
 class DeliveryPublic(SQLModel):
     """How far one skill's last change has come. `complete` is true when `pending` is empty and there is somebody to tell."""
+
+    model_config = ConfigDict(  # type: ignore[assignment]
+        json_schema_extra={
+            "examples": [
+                {"position": "k3f9-43", "agents": 3, "delivered": 2, "pending": ["agent-c"], "complete": False}
+            ]
+        }
+    )
 
     position: str = Field(description="The position of the skill's last change.")
     agents: int = Field(description="Registered agents that subscribe and joined before that change.")

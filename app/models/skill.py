@@ -39,6 +39,27 @@ _EXAMPLE_PUBLIC: dict[str, Any] = {
 }
 
 
+_EXAMPLE_VERSION: dict[str, Any] = {
+    name: _EXAMPLE_PUBLIC[name]
+    for name in (
+        "id",
+        "network",
+        "name",
+        "description",
+        *_EXAMPLE,
+        "metadata",
+        "version",
+        "captured_by",
+        "position",
+        "created_at",
+    )
+}
+
+
+def _with_example(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class SkillBase(SQLModel):
     """What people and agents write. `metadata` is an attribute of every SQLModel, hence the other name inside."""
 
@@ -187,7 +208,7 @@ class _Public(SQLModel):
 class SkillPublic(_Public):
     """A skill as the API shows it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE_PUBLIC]})  # type: ignore[assignment]
+    model_config = _with_example(_EXAMPLE_PUBLIC)  # type: ignore[assignment]
 
     status: Status
     captured_by: str
@@ -205,6 +226,10 @@ class SkillPublic(_Public):
 class SkillsPublic(SQLModel):
     """One page of a list."""
 
+    model_config = _with_example(  # type: ignore[assignment]
+        {"skills": [_EXAMPLE_PUBLIC], "next_cursor": None, "position": "k3f9-43"}
+    )
+
     skills: list[SkillPublic]
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
     position: str = Field(description="The head of the log when the page was read.")
@@ -213,6 +238,8 @@ class SkillsPublic(SQLModel):
 class SkillVersionPublic(_Public):
     """What a skill said at one version. It never changes."""
 
+    model_config = _with_example(_EXAMPLE_VERSION)  # type: ignore[assignment]
+
     captured_by: str = Field(description="Who wrote this version.")
     position: str
     created_at: UtcTime
@@ -220,6 +247,8 @@ class SkillVersionPublic(_Public):
 
 class SkillVersionsPublic(SQLModel):
     """Every version of one skill, the first one first."""
+
+    model_config = _with_example({"versions": [_EXAMPLE_VERSION]})  # type: ignore[assignment]
 
     versions: list[SkillVersionPublic]
 
@@ -236,6 +265,27 @@ class BatchItemPublic(SQLModel):
 
 class BatchPublic(SQLModel):
     """What became of a batch, item by item in the order given."""
+
+    model_config = _with_example(  # type: ignore[assignment]
+        {
+            "created": 1,
+            "known": 0,
+            "failed": 1,
+            "results": [
+                {"status": 201, **{name: _EXAMPLE_PUBLIC[name] for name in ("id", "name", "position")}},
+                {
+                    "status": 422,
+                    "problem": {
+                        "type": "/problems/invalid-input",
+                        "title": "The request breaks a rule",
+                        "status": 422,
+                        "detail": "`body.1.resolution` is required.",
+                        "errors": [{"loc": "body.1.resolution", "msg": "is required"}],
+                    },
+                },
+            ],
+        }
+    )
 
     created: int
     known: int

@@ -1,5 +1,6 @@
 """Writing skills down, changing them, and saying how they worked."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -53,7 +54,10 @@ def _batch_body() -> dict[str, Any]:
         "required": True,
         "content": {
             JSON: {"schema": array, "example": [example]},
-            NDJSON: {"schema": {"type": "string", "description": "One skill a line."}},
+            NDJSON: {
+                "schema": {"type": "string", "description": "One skill a line."},
+                "example": f"{json.dumps(example)}\n",
+            },
         },
     }
 

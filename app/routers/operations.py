@@ -4,7 +4,7 @@ import asyncio
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app import __version__, errors
 from app.dependencies import PartsDep
@@ -19,11 +19,30 @@ READY_TIMEOUT_SECONDS = 2.0
 class HealthPublic(BaseModel):
     """The loop answers."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
     status: str = "ok"
 
 
 class InfoPublic(BaseModel):
     """What is running here."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "version": "0.1.0",
+                    "network": "default",
+                    "tier": 2,
+                    "storage": "SQLite 3.46.1",
+                    "durability": "Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",
+                    "epoch": "k3f9",
+                    "head": "k3f9-43",
+                    "earliest": "k3f9-1",
+                }
+            ]
+        }
+    )
 
     version: str
     network: str

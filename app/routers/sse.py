@@ -65,6 +65,8 @@ class SseConnection:
         return True
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
+        if self._transport is not None and self._transport.is_closing():
+            return _nothing()  # the client has gone, and `receive` is about to say so; uvloop would raise
         return self._send({"type": "http.response.body", "body": data, "more_body": True})  # type: ignore[return-value]
 
     def finish(self) -> Coroutine[Any, Any, None]:
@@ -78,6 +80,10 @@ class SseConnection:
 
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 1
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _plain_descriptor(transport: asyncio.Transport | None) -> int | None:

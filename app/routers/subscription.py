@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sse_starlette import EventSourceResponse
 
 from app import errors
 from app.dependencies import DeliveriesDep, HubDep, NetworkDep, PartsDep
@@ -66,6 +67,7 @@ class StreamParams(BaseModel):
 @router.get(
     "/stream",
     description=_DESCRIPTION,
+    response_class=EventSourceResponse,
     response_model=None,
     responses={
         200: {
