@@ -59,11 +59,15 @@ def serve(
     epilog=examples("cin migrate", "CIN_DATABASE_URL=sqlite:///./cin.db cin migrate"),
 )
 @command
-def migrate() -> int:
+def migrate(
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The database comes from a backup: give its log a new epoch.")
+    ] = False,
+) -> int:
     """Bring the database of CIN_DATABASE_URL to this program's version, then exit. `cin serve` does so as well."""
     from app.cli.migrate import migrate as run  # as above
 
-    return run()
+    return run(restored=restored)
 
 
 capture.add_to(app)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
-from pydantic import ValidationError
 
+from app.cli.environment import read_settings
 from app.errors import StartupError
 from app.logs import configure_logging
 from app.main import create_app, drain
@@ -24,7 +24,7 @@ _SEND_BUFFER_BYTES = 256 * 1024
 def serve(host: str | None, port: int | None) -> int:
     """Run until SIGTERM or SIGINT. Returns the exit code: 0, or 2 when it cannot start, said in a sentence."""
     try:
-        settings = _read_settings(host, port)
+        settings = read_settings(host=host, port=port)
         configure_logging(settings.log_format, settings.log_level)
         with _listening(settings) as listener, asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, listener))
@@ -86,15 +86,6 @@ class _Server(uvicorn.Server):
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it exists: a write costs a third of what it costs on asyncio's own loop."""
     return uvicorn.Config("app.main:app", log_config=None).get_loop_factory()
-
-
-def _read_settings(host: str | None, port: int | None) -> Settings:
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    try:
-        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise StartupError(f"CIN_{str(first['loc'][0]).upper()} is wrong: {first['msg']}.") from None
 
 
 @contextmanager

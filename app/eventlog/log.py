@@ -14,14 +14,12 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from app.eventlog.network import NETWORK, NetworkId
+from app.eventlog.network import EVENT, NETWORK, NetworkId
 from app.eventlog.notifier import Notifier
-from app.models import Event, EventType
+from app.models import EventType
 from app.models.position import Position
 from app.storage.bulk import insert_rows
 from app.storage.database import Database, Transaction
-
-EVENT = Event.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
 
 PAGE_EVENTS = 500
 """Events read at once, at most; no read transaction is held between two pages."""
@@ -110,7 +108,8 @@ class EventLog:
     def append(
         self, tx: Transaction, network_id: NetworkId, make: Sequence[Callable[[int], LoggedEvent]]
     ) -> list[LoggedEvent]:
-        """Append what each of `make` says when it is told its offset. Call it last: it holds the network's row.
+        """Append what each of `make` says when it is told its offset. From here to the commit it holds the network's row,
+        so what can be looked up or decided comes before it.
 
         Followers are woken after the commit; nobody who appends can forget to.
         """

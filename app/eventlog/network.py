@@ -7,6 +7,7 @@ from typing import NewType
 
 import sqlalchemy as sa
 
+from app.models import Event
 from app.models import Network as NetworkTable
 from app.models.types import now
 from app.skills.document import NetworkName
@@ -14,6 +15,7 @@ from app.storage.database import Database, Transaction
 
 NetworkId = NewType("NetworkId", int)
 NETWORK = NetworkTable.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
+EVENT = Event.__table__  # type: ignore[attr-defined]
 
 _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """No 0, o, 1 or l: people read positions to each other."""
@@ -34,13 +36,27 @@ async def open_network(database: Database, name: str = "default") -> Network:
     return await database.write(partial(_open, name=name))
 
 
+def begin_new_life(connection: sa.Connection) -> None:
+    """Give every log another epoch, and let it begin behind what it has: a restored log must not be taken for the old one.
+
+    Offsets go on from where they were. Who comes with a position of the old life is answered with `reset`.
+    """
+    for network_id in connection.execute(sa.select(NETWORK.c.id)).scalars().all():
+        connection.execute(sa.delete(EVENT).where(EVENT.c.network_id == network_id))
+        new = {"epoch": _new_epoch(), "trimmed": NETWORK.c.head}
+        connection.execute(sa.update(NETWORK).where(NETWORK.c.id == network_id).values(new))
+
+
 def _open(tx: Transaction, *, name: str) -> Network:
     query = sa.select(NETWORK.c.id, NETWORK.c.epoch).where(NETWORK.c.name == name)
     row = tx.connection.execute(query).first()
     if row is None:
-        epoch = "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(6))
         tx.connection.execute(
-            sa.insert(NETWORK), {"name": name, "epoch": epoch, "head": 0, "trimmed": 0, "created_at": now()}
+            sa.insert(NETWORK), {"name": name, "epoch": _new_epoch(), "head": 0, "trimmed": 0, "created_at": now()}
         )
         row = tx.connection.execute(query).one()
     return Network(NetworkId(row.id), name, row.epoch, NetworkName(name, row.epoch))
+
+
+def _new_epoch() -> str:
+    return "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(6))

@@ -14,8 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from app.errors import CINError
-from app.eventlog.log import EVENT
-from app.eventlog.network import NETWORK, NetworkId
+from app.eventlog.network import EVENT, NETWORK, NetworkId
 from app.metrics import Metrics
 from app.models.idempotency import IDEMPOTENCY_KEPT_FOR, IdempotencyKey
 from app.models.types import iso

@@ -17,22 +17,23 @@ _EXAMPLE: dict[str, Any] = {
     "context": "Django web framework dependency",
     "tags": ["python", "django"],
 }
+# Without a null: FastAPI leaves those out of the document, and an example would lack a field.
 _EXAMPLE_PUBLIC: dict[str, Any] = {
     "id": "019aaf2c-7d6e-7c43-9c3b-3f0c1d2e4a5b",
     "network": "default",
     "name": "importerror-no-module-named-django",
-    "description": None,
+    "description": "Django is not installed here.",
     **_EXAMPLE,
     "metadata": {},
     "version": 1,
     "status": "active",
     "captured_by": "agent-a",
     "captures": 1,
-    "usage_count": 0,
-    "success_count": 0,
+    "usage_count": 1,
+    "success_count": 1,
     "failure_count": 0,
-    "success_rate": None,
-    "confidence": 0.5,
+    "success_rate": 1.0,
+    "confidence": 0.6667,
     "position": "k3f9-43",
     "created_at": "2026-11-22T08:00:00.000Z",
     "updated_at": "2026-11-22T08:00:00.000Z",
@@ -164,7 +165,7 @@ class Skill(SkillBase, table=True):
 
 
 class SkillTag(SQLModel, table=True):
-    """Which active skills carry a tag, newest last, because ids grow with time."""
+    """Which skills carry a tag, newest last, because ids grow with time."""
 
     __tablename__ = "skill_tag"
 
@@ -227,7 +228,7 @@ class SkillsPublic(SQLModel):
     """One page of a list."""
 
     model_config = _with_example(  # type: ignore[assignment]
-        {"skills": [_EXAMPLE_PUBLIC], "next_cursor": None, "position": "k3f9-43"}
+        {"skills": [_EXAMPLE_PUBLIC], "next_cursor": "WyI4ZjE0ZTQ1ZmNlZWEiLG51bGwsIjAxOSJd", "position": "k3f9-43"}
     )
 
     skills: list[SkillPublic]

@@ -7,7 +7,7 @@ checkpoints, and all others are `query_only`.
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -51,20 +51,29 @@ async def open_sqlite(url: str) -> AsyncIterator[Database]:
             await database.close()
 
 
-def migrate_sqlite(url: str) -> tuple[str | None, str]:
-    """Bring the file to this program's version; returns the revisions before and after."""
+def migrate_sqlite(url: str, then: Callable[[sa.Connection], None] | None = None) -> tuple[str | None, str]:
+    """Bring the file to this program's version, and do something more if need be; returns the revisions before and after."""
     path = file_of(url)
     with owned(path), _opening(path):
         engine = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
         try:
-            return migrate(engine)
+            revisions = migrate(engine)
+            if then is not None:
+                with engine.begin() as connection:
+                    then(connection)
+            return revisions
         finally:
             engine.dispose()
 
 
 def file_of(url: str) -> Path:
     """The file that a `sqlite:///` URL names, checked: its folder is there and it can be written."""
-    path = Path(_parse(url).database or "")
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StartupError(
+            f"CIN_DATABASE_URL names a {parsed.get_backend_name()} database; this version knows SQLite only."
+        )
+    path = Path(parsed.database or "")
     if path.name in ("", ":memory:"):
         raise StartupError(
             "CIN_DATABASE_URL names no file. Write sqlite:///./cin.db, or sqlite:////var/lib/cin/cin.db."
