@@ -18,20 +18,30 @@ _ETAG = re.compile(r'(?<!W/)"([0-9]{1,9})(?:-[0-9a-z]+)?"')
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
 
-def _header(name: str, description: str, example: str) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}, "example": example}
+def _header(name: str, description: str, example: str, pattern: str | None = None) -> dict[str, Any]:
+    schema = {"type": "string"} | ({"pattern": f"^{pattern}$"} if pattern else {})
+    return {"name": name, "in": "header", "description": description, "schema": schema, "example": example}
 
 
-AGENT = _header("CIN-Agent", "Who is asking: 1 to 128 letters, digits and `._:@/-`; else `anonymous`.", "agent-a")
+AGENT = _header(
+    "CIN-Agent",
+    "Who is asking: 1 to 128 letters, digits and `._:@/-`; else `anonymous`.",
+    "agent-a",
+    "[A-Za-z0-9._:@/-]{1,128}",
+)
 IDEMPOTENCY_KEY = _header(
     "Idempotency-Key",
     "1 to 255 visible ASCII characters. The same key and body within 24 h gets the first answer again, byte for byte.",
     "5e0c7a1e-capture-1",
+    _KEY.pattern,
 )
 IF_MATCH = _header("If-Match", "The `ETag` of the version you have read.", '"1"')
 IF_NONE_MATCH = _header("If-None-Match", "The `ETag` of the answer you have; 304 if it is still right.", '"1-4be1c7"')
 MIN_POSITION = _header(
-    "CIN-Min-Position", "Wait, at most 2 s, until this process has come to that position.", "k3f9-43"
+    "CIN-Min-Position",
+    "Wait, at most 2 s, until this process has come to that position.",
+    "k3f9-43",
+    "[a-z0-9]{1,16}-(0|[1-9][0-9]{0,17})",
 )
 
 

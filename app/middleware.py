@@ -30,6 +30,11 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        if scope["method"] == "HEAD" and scope["path"] != "/stream":
+            scope = {
+                **scope,
+                "method": "GET",
+            }  # answered as GET is; the server, which knows better, leaves out the body
         request_id = _request_id(scope)
         scope["cin.request_id"] = request_id.decode()
 

@@ -18,6 +18,9 @@ from app.errors import CINError, InvalidInput
 
 log = structlog.get_logger(__name__)
 
+MOST_ERRORS = 100
+"""What a problem lists of many broken rules."""
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -91,7 +94,7 @@ def invalid_input(failures: Sequence[Any], root: str) -> InvalidInput:
     found = [(".".join(str(part) for part in (root, *f["loc"]) if part != ""), _message(f)) for f in failures]
     loc, msg = found[0]
     rest = f" ({len(found) - 1} more in `errors`)" if len(found) > 1 else ""
-    return InvalidInput(f"`{loc}` {msg}{rest}.", found)
+    return InvalidInput(f"`{loc}` {msg}{rest}.", found[:MOST_ERRORS])
 
 
 def from_validation_error(error: ValidationError, root: str) -> InvalidInput:

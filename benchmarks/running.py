@@ -38,7 +38,7 @@ class Running:
 @contextmanager
 def cin(**settings: str) -> Iterator[Running]:
     """`cin serve` on a new database."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), **settings) as server:
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), program=None, **settings) as server:
         yield Running("cin", server.port, server.pid)
 
 

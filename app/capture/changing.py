@@ -1,5 +1,6 @@
 """The transactions that change a skill that is there: a new version, its retirement, an outcome."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -68,7 +69,7 @@ def revise(
         "version": skill["version"] + 1,
         "updated_at": now(),
     }
-    changed = _append(tx, log, network, "skill.revised", revised)
+    changed = _append(tx, log, network, "skill.revised", revised, tags_before=skill["tags"])
     skill_store.replace_skill(tx.connection, skill, changed.skill, author=draft.agent)
     return changed
 
@@ -139,7 +140,18 @@ def _check_free(tx: Transaction, network: Network, skill_id: str, name: str, fin
         )
 
 
-def _append(tx: Transaction, log: EventLog, network: Network, type: EventType, skill: SkillRow) -> Changed:
+def _append(
+    tx: Transaction,
+    log: EventLog,
+    network: Network,
+    type: EventType,
+    skill: SkillRow,
+    tags_before: Sequence[str] = (),
+) -> Changed:
     documents: dict[str, bytes] = {}
-    log.append(tx, network.id, [partial(make_event, type, skill, network, skill["updated_at"], documents)])
+    log.append(
+        tx,
+        network.id,
+        [partial(make_event, type, skill, network, skill["updated_at"], documents, tags_before=tags_before)],
+    )
     return Changed(skill, documents[skill["id"]])

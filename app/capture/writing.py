@@ -65,13 +65,25 @@ def write_captures(
 
 
 def make_event(
-    type: EventType, skill: SkillRow, network: Network, at: str, documents: dict[str, bytes], offset: int
+    type: EventType,
+    skill: SkillRow,
+    network: Network,
+    at: str,
+    documents: dict[str, bytes],
+    offset: int,
+    *,
+    tags_before: Sequence[str] = (),
 ) -> LoggedEvent:
-    """The event that says what became of `skill`, which is given its place in the log; its JSON is kept in `documents`."""
+    """The event that says what became of `skill`, which is given its place in the log; its JSON is kept in `documents`.
+
+    It is for those who listen to the tags that the skill has, and to those it had: they know it, and must hear of it.
+    """
     skill["offset"] = offset
     document = documents[skill["id"]] = skill_json(skill, network.label)
     data = event_json(Position(network.epoch, offset), type, at, document)
-    return LoggedEvent(offset, type, at, skill["id"], skill["error_type"], frozenset(skill["tags"]), data.decode())
+    return LoggedEvent(
+        offset, type, at, skill["id"], skill["error_type"], frozenset((*skill["tags"], *tags_before)), data.decode()
+    )
 
 
 def _append(tx: Transaction, log: EventLog, network: Network, skills: Sequence[SkillRow]) -> dict[str, bytes]:

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, ConfigDict
 from sqlmodel import Field, SQLModel
 
-from app.models.types import UtcTime, text
+from app.models.types import UtcTime, documented_text, text
 
-Capability = Annotated[str, AfterValidator(text(64))]
+Capability = Annotated[str, AfterValidator(text(64)), documented_text(64)]
 
 
 def _capabilities(values: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, ConfigDict, StrictBool
 from sqlmodel import Field, SQLModel
 
-from app.models.types import AgentName, text
+from app.models.types import AgentName, documented_text, text
 
 
 class OutcomeCreate(SQLModel):
@@ -19,7 +19,7 @@ class OutcomeCreate(SQLModel):
 
     success: StrictBool = Field(description="Did the resolution work?")
     agent: AgentName | None = Field(default=None, description="Who used it; wins over the `CIN-Agent` header.")
-    detail: Annotated[str, AfterValidator(text(8_000))] | None = Field(
+    detail: Annotated[str, AfterValidator(text(8_000)), documented_text(8_000)] | None = Field(
         default=None, description="What happened, for people. At most 8,000 characters."
     )
 

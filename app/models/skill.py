@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from sqlmodel import Field, SQLModel
 
-from app.models.types import AgentName, ErrorType, Metadata, Name, Tags, UtcTime, text
+from app.models.types import AgentName, ErrorType, Metadata, Name, Tags, UtcTime, documented_text, text
 
 Status = Literal["active", "pending", "retired"]
 
@@ -66,19 +66,19 @@ class SkillBase(SQLModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=False)  # type: ignore[assignment]  # SQLModel's own type
 
-    description: Annotated[str, AfterValidator(text(1024))] | None = Field(
+    description: Annotated[str, AfterValidator(text(1024)), documented_text(1024)] | None = Field(
         default=None, description="What the trouble is, in a sentence. At most 1,024 characters."
     )
     error_type: ErrorType | None = Field(
         default=None, description="The kind of error, such as `ImportError` or `E0308`. At most 200 characters."
     )
-    pattern: Annotated[str, AfterValidator(text(8_000))] | None = Field(
+    pattern: Annotated[str, AfterValidator(text(8_000)), documented_text(8_000)] | None = Field(
         default=None, description="Text that stands in the message when the skill applies. At most 8,000 characters."
     )
-    resolution: Annotated[str, AfterValidator(text(131_072))] = Field(
+    resolution: Annotated[str, AfterValidator(text(131_072)), documented_text(131_072)] = Field(
         description="What to do, in Markdown. 1 to 131,072 characters."
     )
-    context: Annotated[str, AfterValidator(text(8_000))] | None = Field(
+    context: Annotated[str, AfterValidator(text(8_000)), documented_text(8_000)] | None = Field(
         default=None, description="Where it was learned, when it does not apply. At most 8,000 characters."
     )
 
@@ -86,7 +86,9 @@ class SkillBase(SQLModel):
 class SkillCreate(SkillBase):
     """A skill to capture. `resolution` and at least one of `pattern` and `description` are required."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_EXAMPLE], "anyOf": [{"required": ["pattern"]}, {"required": ["description"]}]}
+    )
 
     name: Name | None = Field(
         default=None, description="A slug, unique in the network; made from the content if left out."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, WithJsonSchema
+from pydantic import AfterValidator, Field, WithJsonSchema
 from sqlmodel import SQLModel
 
 # Unicode category Cc but tab, CR and LF: NUL breaks C strings and Postgres, the others drive terminals.
@@ -116,15 +116,25 @@ def _check_json(value: Any, depth: int) -> None:
             for inner in value:
                 _check_json(inner, depth + 1)
         case float() if value != value or value in (float("inf"), float("-inf")):
-            raise ValueError("has a number that JSON cannot write (NaN or infinity)")
+            raise ValueError("has a number that cannot be kept: NaN, infinity, or more than 64 bits")
         case int() if not -(2**63) <= value < 2**64:
             raise ValueError("has an integer that does not fit into 64 bits; send it as a string")
 
 
-Name = Annotated[str, AfterValidator(_slug)]
-AgentName = Annotated[str, AfterValidator(_agent)]
-ErrorType = Annotated[str, AfterValidator(text(200))]
-Tag = Annotated[str, AfterValidator(text(64))]
-Tags = Annotated[list[Tag], AfterValidator(_tags)]
+def documented(**schema: Any) -> Any:
+    """What JSON Schema can say of a validator above; it checks nothing."""
+    return Field(json_schema_extra=schema)
+
+
+def documented_text(max_length: int) -> Any:
+    """As `documented`, for `text`."""
+    return documented(minLength=1, maxLength=max_length, pattern=r"\S")
+
+
+Name = Annotated[str, AfterValidator(_slug), documented(maxLength=64, pattern=f"^{_SLUG.pattern}$")]
+AgentName = Annotated[str, AfterValidator(_agent), documented(pattern=f"^{_AGENT.pattern}$")]
+ErrorType = Annotated[str, AfterValidator(text(200)), documented_text(200)]
+Tag = Annotated[str, AfterValidator(text(64)), documented_text(64)]
+Tags = Annotated[list[Tag], AfterValidator(_tags), documented(maxItems=16)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
 UtcTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

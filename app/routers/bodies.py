@@ -1,6 +1,7 @@
 """Reading bodies: within a bound, of a media type that is understood, as the model they should be."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import TypeVar
 
@@ -89,9 +90,16 @@ def _array(body: bytes) -> list[object]:
 def _array_with_flaws(body: bytes) -> object:
     """pydantic refuses a whole document for one lone surrogate; the item that has it shall fail alone."""
     try:
-        return json.loads(body.decode())
-    except (ValueError, RecursionError) as error:
+        return json.loads(body.decode(), parse_int=_integer)
+    except RecursionError:
+        raise InvalidInput("The body is nested too deeply to be read.", [("body", "is nested too deeply")]) from None
+    except ValueError as error:
         raise InvalidInput(f"The body is not JSON: {str(error)[:200]}.", [("body", "is not JSON")]) from None
+
+
+def _integer(digits: str) -> int | float:
+    """An integer, or what the rules refuse if it is longer than any that is kept."""
+    return int(digits) if len(digits) <= 20 else math.inf
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:

@@ -65,15 +65,18 @@ class SseConnection:
         return True
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
-        if self._transport is not None and self._transport.is_closing():
+        if self.is_gone():
             return _nothing()  # the client has gone, and `receive` is about to say so; uvloop would raise
         return self._send({"type": "http.response.body", "body": data, "more_body": True})  # type: ignore[return-value]
 
     def finish(self) -> Coroutine[Any, Any, None]:
         return self._send({"type": "http.response.body", "body": b"", "more_body": False})  # type: ignore[return-value]
 
+    def is_gone(self) -> bool:
+        return self._transport is not None and self._transport.is_closing()
+
     def abort(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.abort()
         elif self._owner is not None:
             self._owner.cancel()

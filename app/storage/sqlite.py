@@ -78,7 +78,7 @@ def file_of(url: str) -> Path:
         raise StartupError(
             "CIN_DATABASE_URL names no file. Write sqlite:///./cin.db, or sqlite:////var/lib/cin/cin.db."
         )
-    path = path.absolute()
+    path = path.resolve()  # a link to a file that is open is the file that is open
     if not path.parent.is_dir():
         raise StartupError(f"The folder {path.parent} does not exist. Make it, or let CIN_DATABASE_URL name another.")
     if path.is_dir():

@@ -279,8 +279,17 @@ class Hub:
         interval = min(1.0, self._limits.heartbeat_seconds / 4, self._limits.stall_seconds / 4)
         while True:
             await asyncio.sleep(interval)
+            self._cut_gone()
             self._send_heartbeats()
             self._evict_stalled()
+
+    def _cut_gone(self) -> None:
+        """End the streams whose client has gone without anybody having said so.
+
+        uvicorn tells only the newest request of a connection, which is not the stream if another was sent behind it.
+        """
+        for stream in [stream for stream in self._streams if stream.connection.is_gone()]:
+            self._cut(stream)
 
     def _send_heartbeats(self) -> None:
         present = time.monotonic()

@@ -29,6 +29,9 @@ class Connection(Protocol):
     def abort(self) -> None:
         """Cut the connection, and forget what it did not take."""
 
+    def is_gone(self) -> bool:
+        """Whether the client is known to have closed it."""
+
     def unsent(self) -> int:
         """Bytes handed over that the peer's system has not taken; 0 if the transport does not say."""
 
