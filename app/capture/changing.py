@@ -149,9 +149,6 @@ def _append(
     tags_before: Sequence[str] = (),
 ) -> Changed:
     documents: dict[str, bytes] = {}
-    log.append(
-        tx,
-        network.id,
-        [partial(make_event, type, skill, network, skill["updated_at"], documents, tags_before=tags_before)],
-    )
+    make = partial(make_event, type, skill, network, skill["updated_at"], documents, tags_before=tags_before)
+    log.append(tx, network.id, [make])
     return Changed(skill, documents[skill["id"]])

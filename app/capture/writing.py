@@ -81,9 +81,8 @@ def make_event(
     skill["offset"] = offset
     document = documents[skill["id"]] = skill_json(skill, network.label)
     data = event_json(Position(network.epoch, offset), type, at, document)
-    return LoggedEvent(
-        offset, type, at, skill["id"], skill["error_type"], frozenset((*skill["tags"], *tags_before)), data.decode()
-    )
+    tags = frozenset((*skill["tags"], *tags_before))
+    return LoggedEvent(offset, type, at, skill["id"], skill["error_type"], tags, data.decode())
 
 
 def _append(tx: Transaction, log: EventLog, network: Network, skills: Sequence[SkillRow]) -> dict[str, bytes]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.eventlog.log import EVENT, PAGE_BYTES, PAGE_EVENTS, EventLog, EventsTrimmed, LoggedEvent, Page
-from app.eventlog.network import NETWORK, Network, open_network
+from app.eventlog.log import PAGE_BYTES, PAGE_EVENTS, EventLog, EventsTrimmed, LoggedEvent, Page
+from app.eventlog.network import EVENT, NETWORK, Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier, Wake
 from app.models import EventType
 from app.storage.database import Database, Transaction

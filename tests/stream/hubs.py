@@ -8,8 +8,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app.eventlog.log import EVENT, EventLog, LoggedEvent
-from app.eventlog.network import NETWORK, Network, open_network
+from app.eventlog.log import EventLog, LoggedEvent
+from app.eventlog.network import EVENT, NETWORK, Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier
 from app.metrics import Metrics
 from app.models import EventType
@@ -67,6 +67,9 @@ class Reader:
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_gone(self) -> bool:
+        return False
 
     def unsent(self) -> int:
         return self.held
