@@ -19,12 +19,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.syncs import captures_and_syncs
-from tests.journeys.checker import check
 from tests.journeys.connects import connect_at_random
-from tests.journeys.crashes import head_of, kill_at_random
+from tests.journeys.crashes import end_at_random, head_of
 from tests.journeys.deaths import Flaw, capture_unheard, capture_while_it_dies, dying
 from tests.journeys.disk import fill_the_database, fill_the_disk
 from tests.journeys.history import History
+from tests.journeys.judging import judge
 from tests.journeys.stalls import MIB, never_read, read_little, stop_readers
 from tests.journeys.trimming import trim_under_readers
 from tests.server import Server
@@ -32,7 +32,7 @@ from tests.server import Server
 log = logging.getLogger("journeys")
 
 EXPIRED = frozenset({"expired"})
-KILLS, CONNECTS, STOPPED_SECONDS, STOPPED_READERS = 20, 1_000, 20, 40
+CONNECTS, STOPPED_SECONDS, STOPPED_READERS = 1_000, 20, 40
 
 
 class Broken(Exception):
@@ -48,12 +48,12 @@ class Journey:
     resets: frozenset[str] = frozenset()
 
 
-async def kills(folder: Path, history: History, seed: int) -> str:
+async def ends(folder: Path, history: History, seed: int, *, rounds: int, end: Callable[[Server], object]) -> str:
     with Server(folder, retry_milliseconds="100") as server:
-        await kill_at_random(server, history, rounds=KILLS, between=1_500, seed=seed)
+        await end_at_random(server, history, rounds=rounds, seed=seed, end=end, between=1_500)
         head = await head_of(server)
     unknown = sum(each.outcome == "unknown" for each in history.tries)
-    return f"{KILLS} kills, {head} events, {unknown} tries of unknown outcome"
+    return f"{rounds} times, {head} events, {unknown} tries of unknown outcome"
 
 
 async def death(folder: Path, history: History, seed: int, *, flaw: Flaw) -> str:
@@ -73,7 +73,7 @@ async def seams(folder: Path, history: History, seed: int) -> str:
         started = time.monotonic()
         for part in range(10):
             await connect_at_random(server, history, connects=CONNECTS // 10, seed=seed + part)
-            judge(history)
+            judge(history, folder)
             history.connections.clear()  # they would fill the memory
         head, reads = await head_of(server), server.metric("cin_log_reads_total")
         rate = head / (time.monotonic() - started)
@@ -144,14 +144,15 @@ async def syncs(folder: Path, history: History, seed: int) -> str:
 
 
 JOURNEYS = [
-    Journey("kills", kills),
+    Journey("killed", partial(ends, rounds=20, end=Server.kill)),
+    Journey("stopped-in-order", partial(ends, rounds=5, end=Server.stop)),
     Journey("death-before-answer", partial(death, flaw="answer")),
     Journey("death-before-fan-out", partial(death, flaw="wake")),
     Journey("unsent-then-killed", partial(deafness, restart=True)),
     Journey("wake-lost", partial(deafness, restart=False)),
     Journey("seams", seams),
-    Journey("stopped", partial(stops, stall_seconds=120)),
-    Journey("stopped-and-closed", partial(stops, stall_seconds=5)),
+    Journey("paused", partial(stops, stall_seconds=120)),
+    Journey("paused-and-closed", partial(stops, stall_seconds=5)),
     Journey("never-reading", deaf_readers),
     Journey("retention", partial(retention, events=1_000, every_seconds=0.2), EXPIRED),
     Journey("retention-of-nothing", partial(retention, events=0, every_seconds=0.001), EXPIRED),
@@ -161,14 +162,6 @@ JOURNEYS = [
 ]
 
 
-def judge(history: History, resets: frozenset[str] = frozenset()) -> None:
-    """Raises `Broken` with what the checker found."""
-    problems = check(history, resets=resets)
-    if problems:
-        shown = "\n".join(f"  {problem.kind}: {problem.detail}" for problem in problems[:20])
-        raise Broken(f"{len(problems)} problems:\n{shown}")
-
-
 def run(journey: Journey, seed: int, deadline: float) -> bool:
     """Whether all went well; what is to be looked at is kept otherwise."""
     folder = Path(tempfile.mkdtemp(prefix=f"cin-soak-{journey.name}-"))
@@ -176,9 +169,8 @@ def run(journey: Journey, seed: int, deadline: float) -> bool:
     log.info("%s begins, seed %d", journey.name, seed)
     try:
         told = asyncio.run(_bounded(journey.run(folder, history, seed), deadline))
-        judge(history, journey.resets)
+        judge(history, folder, resets=journey.resets)
     except Exception:
-        history.save(folder / "history.jsonl")
         log.exception("%s FAILED, seed %d; see %s", journey.name, seed, folder)
         return False
     shutil.rmtree(folder)
