@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.syncs import captures_and_syncs
 from tests.journeys.connects import connect_at_random
 from tests.journeys.crashes import end_at_random, head_of
-from tests.journeys.deaths import Flaw, capture_unheard, capture_while_it_dies, dying
+from tests.journeys.deaths import capture_unheard, capture_while_it_dies, dying
 from tests.journeys.disk import fill_the_database, fill_the_disk
 from tests.journeys.history import History
 from tests.journeys.judging import judge
@@ -56,16 +56,14 @@ async def ends(folder: Path, history: History, seed: int, *, rounds: int, end: C
     return f"{rounds} times, {head} events, {unknown} tries of unknown outcome"
 
 
-async def death(folder: Path, history: History, seed: int, *, flaw: Flaw) -> str:
-    with dying(folder, flaw) as (server, trigger):
-        await capture_while_it_dies(server, trigger, history)
-    return "one skill, one event, the first answer again"
-
-
-async def deafness(folder: Path, history: History, seed: int, *, restart: bool) -> str:
-    with dying(folder, "deaf", poll_seconds="60" if restart else "0.3") as (server, trigger):
-        await capture_unheard(server, trigger, history, restart=restart)
-    return "answered, not sent, then sent"
+async def deaths(folder: Path, history: History, seed: int) -> str:
+    with dying(folder) as (server, trigger):
+        for _ in range(3):
+            await capture_while_it_dies(server, trigger, history, "answer")
+            await capture_while_it_dies(server, trigger, history, "wake")
+            await capture_unheard(server, trigger, history, restart=True)
+            await capture_unheard(server, trigger, history, restart=False)
+    return "before the answer, before the fan-out, between them, and with the wake lost, 3 times each"
 
 
 async def seams(folder: Path, history: History, seed: int) -> str:
@@ -146,10 +144,7 @@ async def syncs(folder: Path, history: History, seed: int) -> str:
 JOURNEYS = [
     Journey("killed", partial(ends, rounds=20, end=Server.kill)),
     Journey("stopped-in-order", partial(ends, rounds=5, end=Server.stop)),
-    Journey("death-before-answer", partial(death, flaw="answer")),
-    Journey("death-before-fan-out", partial(death, flaw="wake")),
-    Journey("unsent-then-killed", partial(deafness, restart=True)),
-    Journey("wake-lost", partial(deafness, restart=False)),
+    Journey("exact-deaths", deaths),
     Journey("seams", seams),
     Journey("paused", partial(stops, stall_seconds=120)),
     Journey("paused-and-closed", partial(stops, stall_seconds=5)),

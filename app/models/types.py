@@ -132,7 +132,8 @@ def documented_text(max_length: int) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_slug), documented(maxLength=64, pattern=f"^{_SLUG.pattern}$")]
-AgentName = Annotated[str, AfterValidator(_agent), documented(pattern=f"^{_AGENT.pattern}$")]
+AGENT_SCHEMA = {"pattern": f"^{_AGENT.pattern}$"}
+AgentName = Annotated[str, AfterValidator(_agent), documented(**AGENT_SCHEMA)]
 ErrorType = Annotated[str, AfterValidator(text(200)), documented_text(200)]
 Tag = Annotated[str, AfterValidator(text(64)), documented_text(64)]
 Tags = Annotated[list[Tag], AfterValidator(_tags), documented(maxItems=16)]

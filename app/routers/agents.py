@@ -10,7 +10,7 @@ from app.errors import InvalidInput
 from app.headers import MIN_POSITION
 from app.models import AgentPublic, AgentRegistration, AgentsPublic, DeliveryPublic, PositionUpdate
 from app.models.position import Position
-from app.models.types import AgentName
+from app.models.types import AGENT_SCHEMA, AgentName
 from app.problems import responses
 from app.routers.bodies import JSON, SMALL_BYTES, read_model
 from app.stream.delivery import AgentStatus
@@ -19,7 +19,10 @@ from app.stream.hub import Hub
 router = APIRouter(tags=["agents"])
 
 # An agent's name may hold a slash, so it takes the rest of the path; the routes with more after it stand first.
-AgentPath = Annotated[AgentName, Path(description="1 to 128 letters, digits and `._:@/-`.", examples=["agent-a"])]
+AgentPath = Annotated[
+    AgentName,
+    Path(description="1 to 128 letters, digits and `._:@/-`.", examples=["agent-a"], json_schema_extra=AGENT_SCHEMA),
+]
 
 
 def _request_body(schema: dict[str, object], example: dict[str, object]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -337,6 +337,24 @@ def test_follower_does_not_miss_a_wake_between_two_pages(open_database: OpenData
             return found
 
     assert run(go()) == list(range(1, 20))
+
+
+def test_follower_that_has_all_rests_until_the_next_wake(open_database: OpenDatabase, tmp_path: Path) -> None:
+    async def go() -> int:
+        async with (
+            logged(open_database, tmp_path, poll_seconds=3_600) as here,
+            aclosing(here.log.follow(here.network.id, 0)) as pages,  # type: ignore[type-var]
+        ):
+            await within(anext(pages))  # from here on it listens
+            await here.append(3)
+            looks = 0
+            with suppress(TimeoutError):
+                while looks < 100:
+                    await within(anext(pages), 0.1)
+                    looks += 1
+            return looks
+
+    assert run(go()) <= 2
 
 
 def test_follower_gets_all_though_every_wake_is_lost(open_database: OpenDatabase, tmp_path: Path) -> None:

@@ -3,68 +3,79 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from tests.journeys import dying_server
 from tests.journeys.clients import capture
-from tests.journeys.crashes import witness
+from tests.journeys.crashes import head_of
 from tests.journeys.history import History
-from tests.journeys.subscribers import ClientSubscriber, PlainSubscriber
+from tests.journeys.subscribers import ClientSubscriber, PlainSubscriber, Subscriber
 from tests.journeys.waiting import all_reach, eventually, running
 from tests.journeys.wire import Http
 from tests.server import Server
 
-Flaw = Literal["answer", "wake", "deaf"]
+POLL_SECONDS = 3.0
 
 
 @contextmanager
-def dying(folder: Path, flaw: Flaw, *, poll_seconds: str = "1") -> Iterator[tuple[Server, Path]]:
-    """A server with a flaw, and the file that brings it out."""
-    trigger = folder / "trigger"
-    program = [sys.executable, "-m", dying_server.__name__, flaw, str(trigger)]
-    with Server(folder, program=program, retry_milliseconds="100", poll_seconds=poll_seconds) as server:
+def dying(folder: Path) -> Iterator[tuple[Server, Path]]:
+    """A server that can be given a flaw, and the file that gives it. It looks at the log by itself every 3 s."""
+    trigger = folder / "flaw"
+    program = [sys.executable, "-m", dying_server.__name__, str(trigger)]
+    with Server(folder, program=program, retry_milliseconds="100", poll_seconds=str(POLL_SECONDS)) as server:
         yield server, trigger
 
 
-def _arm(trigger: Path) -> None:
-    trigger.touch()
-
-
-async def capture_while_it_dies(server: Server, trigger: Path, history: History) -> None:
-    """One capture, then one that kills the server; nobody captures afterwards, only retries."""
-    plain = PlainSubscriber(server.url, "plain", history)
-    client = ClientSubscriber(server.url, "client", history, since="earliest")
-    async with Http(server.url) as http, running(plain.run(), client.run()):
-        await eventually(lambda: plain.offset == 0, 10, "the subscription")
-        assert await capture(http, "first", history) == "ok"
-        await all_reach([plain, client], 1)
-        _arm(trigger)
-        assert await capture(http, "second", history) == "unknown"
+async def capture_while_it_dies(
+    server: Server, trigger: Path, history: History, flaw: Literal["answer", "wake"]
+) -> None:
+    """One capture, then one that kills the server; after the restart nobody captures, and then there are only retries."""
+    async with _subscribed(server, history) as (subscribers, http, head):
+        second, third = f"dying-{head}-2", f"dying-{head}-3"
+        _give(trigger, flaw)
+        assert await capture(http, second, history) == "unknown"
         assert await asyncio.to_thread(server.wait) == -signal.SIGKILL
         await asyncio.to_thread(server.start)
-        await all_reach([plain, client], 2)  # before the retry: the restart alone brings it
-        assert await capture(http, "second", history) == "ok"
-        assert await capture(http, "second", history) == "ok"
-        assert await capture(http, "third", history) == "ok"
-        await all_reach([plain, client], 3)
-    await witness(server, history, 3)
+        await all_reach(subscribers, head + 2)  # before the retry: the restart alone brings it
+        assert await capture(http, second, history) == "ok"
+        assert await capture(http, second, history) == "ok"
+        assert await capture(http, third, history) == "ok"
+        await all_reach(subscribers, head + 3)
 
 
 async def capture_unheard(server: Server, trigger: Path, history: History, *, restart: bool) -> None:
-    """A capture whose wake is lost; before anybody looks by himself, the server may be killed."""
-    plain = PlainSubscriber(server.url, "plain", history)
-    client = ClientSubscriber(server.url, "client", history, since="earliest")
-    async with Http(server.url) as http, running(plain.run(), client.run()):
-        await eventually(lambda: plain.offset == 0, 10, "the subscription")
-        assert await capture(http, "first", history) == "ok"
-        await all_reach([plain, client], 1)
-        _arm(trigger)
-        assert await capture(http, "second", history) == "ok"
+    """One capture, then one whose wake is lost; before anybody looks by himself, the server may be killed."""
+    async with _subscribed(server, history) as (subscribers, http, head):
+        _give(trigger, "deaf")
+        assert await capture(http, f"dying-{head}-2", history) == "ok"
+        assert [subscriber.offset for subscriber in subscribers] == [head + 1, head + 1]
+        _give(trigger, "")
         if restart:
-            assert plain.offset == client.offset == 1
             await asyncio.to_thread(server.restart)
-        await all_reach([plain, client], 2)
-    await witness(server, history, 2)
+        await all_reach(subscribers, head + 2)
+
+
+@asynccontextmanager
+async def _subscribed(server: Server, history: History) -> AsyncIterator[tuple[list[Subscriber], Http, int]]:
+    """Two subscribers from the head on, which have read one capture, and that head. In the end a third reads the same."""
+    await eventually(lambda: server.metric("cin_streams") == 0, 10, "the end of older streams")
+    head = await head_of(server)
+    subscribers: list[Subscriber] = [
+        PlainSubscriber(server.url, f"plain-{head}", history, since=str(head)),
+        ClientSubscriber(server.url, f"client-{head}", history, since=str(head)),
+    ]
+    async with Http(server.url) as http, running(*(subscriber.run() for subscriber in subscribers)):
+        await eventually(lambda: server.metric("cin_streams") == 2, 10, "both subscriptions")
+        assert await capture(http, f"dying-{head}-1", history) == "ok"
+        await all_reach(subscribers, head + 1)
+        yield subscribers, http, head
+    late = PlainSubscriber(server.url, f"late-{head}", history, since=str(head))
+    async with running(late.run()):
+        await all_reach([late], await head_of(server))
+
+
+def _give(trigger: Path, flaw: str) -> None:
+    trigger.write_text(flaw)

@@ -1,16 +1,16 @@
-"""`cin serve` with a flaw at one exact moment of a capture, once the file that it is told of is there.
+"""`cin serve` with a flaw at one exact moment of a capture, when the file FILE names one.
 
-    python -m tests.journeys.dying_server answer FILE    dies when the capture is on disk, before anything else
-    python -m tests.journeys.dying_server wake FILE      dies in the commit's callbacks, before the fan-out
-    python -m tests.journeys.dying_server deaf FILE      loses the wake: the capture is answered, nobody is told
+    python -m tests.journeys.dying_server FILE
 
-It removes the file before it dies, so the next one lives.
+`answer`: it dies when the capture is on disk, before anything else. `wake`: it dies in the commit's callbacks, before the
+fan-out. `deaf`: it loses the wake, so the capture is answered and nobody is told. Dying it removes the file, so the next
+one lives.
 """
 
+import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +19,32 @@ from app.eventlog.notifier import LocalNotifier
 from app.storage import group_commit
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def main(trigger: Path) -> int:
+    resolve, wake = group_commit._resolve, LocalNotifier.wake
 
+    def flaw() -> str:
+        return trigger.read_text() if trigger.exists() else ""
 
-def instead(of: Callable[..., None], trigger: Path, flaw: Callable[[], None], *, once: bool) -> Callable[..., None]:
-    """A function that behaves as `of` until the trigger is there."""
+    def flawed_resolve(future: asyncio.Future[Any], answer: object) -> None:
+        if flaw() == "answer":
+            _die(trigger)
+        resolve(future, answer)
 
-    def run(*args: Any) -> None:
-        if not trigger.exists():
-            of(*args)
-            return
-        if once:
-            trigger.unlink()
-        flaw()
+    def flawed_wake(notifier: LocalNotifier, network_id: int) -> None:
+        if flaw() == "wake":
+            _die(trigger)
+        if flaw() != "deaf":
+            wake(notifier, network_id)
 
-    return run
-
-
-def main(flaw: str, trigger: Path) -> int:
-    if flaw == "answer":
-        group_commit._resolve = instead(group_commit._resolve, trigger, die, once=True)
-    elif flaw == "wake":
-        LocalNotifier.wake = instead(LocalNotifier.wake, trigger, die, once=True)  # type: ignore[method-assign]
-    else:
-        LocalNotifier.wake = instead(LocalNotifier.wake, trigger, lambda: None, once=False)  # type: ignore[method-assign]
+    group_commit._resolve = flawed_resolve
+    LocalNotifier.wake = flawed_wake  # type: ignore[method-assign, assignment]
     return serve(None, None)
 
 
+def _die(trigger: Path) -> None:
+    trigger.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1])))

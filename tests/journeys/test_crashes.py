@@ -1,16 +1,24 @@
 """The server dies, at random and at the worst moments; nothing acknowledged is lost, and nothing happens twice."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
 
 from tests.journeys.crashes import end_at_random
-from tests.journeys.deaths import Flaw, capture_unheard, capture_while_it_dies, dying
+from tests.journeys.deaths import capture_unheard, capture_while_it_dies, dying
 from tests.journeys.history import History
 from tests.journeys.judging import judge
 from tests.server import Server
+
+
+@pytest.fixture(scope="module")
+def flawed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    with dying(tmp_path_factory.mktemp("server")) as server_and_trigger:
+        yield server_and_trigger
 
 
 def test_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None:
@@ -26,28 +34,22 @@ def test_kills_at_random_moments_lose_and_double_nothing(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("flaw", ["answer", "wake"])
 def test_a_capture_on_disk_when_the_server_dies_is_answered_by_a_retry_and_happens_once(
-    flaw: Flaw, tmp_path: Path
+    flaw: Literal["answer", "wake"], flawed: tuple[Server, Path], tmp_path: Path
 ) -> None:
     history = History()
-    with dying(tmp_path, flaw) as (server, trigger):
-        asyncio.run(capture_while_it_dies(server, trigger, history))
-    judge(history, tmp_path)
-    assert [each.outcome for each in history.tries if each.name == "second"] == [
-        *("invoked", "unknown"),
-        *("invoked", "ok"),
-        *("invoked", "ok"),
-    ]
-
-
-def test_a_capture_that_was_answered_and_not_yet_sent_reaches_subscribers_after_the_restart(tmp_path: Path) -> None:
-    history = History()
-    with dying(tmp_path, "deaf", poll_seconds="60") as (server, trigger):
-        asyncio.run(capture_unheard(server, trigger, history, restart=True))
+    asyncio.run(capture_while_it_dies(*flawed, history, flaw))
     judge(history, tmp_path)
 
 
-def test_a_wake_that_is_lost_delays_delivery_by_one_poll(tmp_path: Path) -> None:
+def test_a_capture_that_was_answered_and_not_yet_sent_reaches_subscribers_after_the_restart(
+    flawed: tuple[Server, Path], tmp_path: Path
+) -> None:
     history = History()
-    with dying(tmp_path, "deaf", poll_seconds="0.3") as (server, trigger):
-        asyncio.run(capture_unheard(server, trigger, history, restart=False))
+    asyncio.run(capture_unheard(*flawed, history, restart=True))
+    judge(history, tmp_path)
+
+
+def test_a_wake_that_is_lost_delays_delivery_by_one_poll(flawed: tuple[Server, Path], tmp_path: Path) -> None:
+    history = History()
+    asyncio.run(capture_unheard(*flawed, history, restart=False))
     judge(history, tmp_path)

@@ -287,14 +287,15 @@ def test_position_before_the_skill_does_not_deliver_it(tmp_path: Path) -> None:
 
 
 def test_agent_that_joined_later_is_not_owed(tmp_path: Path) -> None:
-    async def look(cin: Inside) -> list[list[str]]:
+    async def look(cin: Inside) -> list[tuple[int, list[str]]]:
         await cin.client.put("/agents/early", json=BROADCAST)
         skill = await cin.capture(make_skill())
         await cin.client.put("/agents/late", json=BROADCAST)
         later = await cin.capture(make_skill())
-        return [(await cin.client.get(f"/skills/{s['id']}/delivery")).json()["pending"] for s in (skill, later)]
+        found = [(await cin.client.get(f"/skills/{s['id']}/delivery")).json() for s in (skill, later)]
+        return [(each["agents"], each["pending"]) for each in found]
 
-    assert inside(tmp_path, look) == [["early"], ["early", "late"]]
+    assert inside(tmp_path, look) == [(1, ["early"]), (2, ["early", "late"])]
 
 
 def test_agent_that_asked_for_history_is_owed_it(server: Server, api: httpx.Client) -> None:

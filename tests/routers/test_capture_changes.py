@@ -69,6 +69,12 @@ def test_revision_of_a_version_that_is_named_is_taken(api: httpx.Client, if_matc
     assert revise(api, capture(api), if_match).status_code == 200
 
 
+def test_versions_may_be_named_in_several_headers(api: httpx.Client) -> None:
+    skill = capture(api)
+    headers = [("If-Match", '"7"'), ("If-Match", '"1"')]
+    assert api.put(f"/skills/{skill['id']}", json=make_skill(), headers=headers).status_code == 200
+
+
 def test_etag_of_a_read_is_good_for_a_revision(api: httpx.Client) -> None:
     skill = capture(api)
     etag = api.get(f"/skills/{skill['id']}").headers["etag"]
