@@ -88,7 +88,7 @@ async def stops(folder: Path, history: History, seed: int, *, stall_seconds: int
             until_closed=stall_seconds < STOPPED_SECONDS,
             seed=seed,
             readers=STOPPED_READERS,
-            event_bytes=1_500,
+            event_bytes=600,
         )
     if figures.bytes_each > 2 * MIB:
         raise Broken(f"the server grew by {figures.bytes_each / MIB:.1f} MiB for each stopped reader")

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import httpx
@@ -12,6 +14,7 @@ from fastapi import FastAPI
 from app.dependencies import Parts
 from app.main import create_app
 from app.settings import Settings
+from app.storage.sqlite import migrate_sqlite
 
 T = TypeVar("T")
 
@@ -34,6 +37,22 @@ async def within(awaitable: Awaitable[T], seconds: float = WAIT_SECONDS) -> T:
     """The result, or `TimeoutError`, so that a test that would hang fails instead."""
     async with asyncio.timeout(seconds):
         return await awaitable
+
+
+def database_in(folder: Path) -> str:
+    """The URL of the database in `folder`. A new one is a copy of one that was migrated before: that takes 0.1 s each."""
+    file = folder / "cin.db"
+    if not file.exists():
+        file.write_bytes(_migrated())
+    return f"sqlite:///{file}"
+
+
+@cache
+def _migrated() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "cin.db"
+        migrate_sqlite(f"sqlite:///{file}")
+        return file.read_bytes()
 
 
 class Inside:
@@ -71,7 +90,7 @@ class Reads:
 @asynccontextmanager
 async def application(folder: Path, **settings: Any) -> AsyncIterator[Inside]:
     """The application on a database in `folder`, started, and stopped at the end of the block."""
-    app = create_app(Settings(database_url=f"sqlite:///{folder / 'cin.db'}", **settings))
+    app = create_app(Settings(database_url=database_in(folder), **settings))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -19,8 +19,8 @@ from tests.server import Server, wait_until
 from tests.streams import EventStream
 
 DRAIN_SECONDS = 3.0
-STREAMS = 150
-"""At 200 a second they take most of a second to end."""
+STREAMS = 300
+"""At 200 a second they take a second and a half to end."""
 
 
 def uvicorn(port: int) -> list[str]:
@@ -60,12 +60,6 @@ def test_sigterm_ends_every_stream_in_good_order_and_then_the_process(draining: 
     assert not Path(f"{draining.database}-wal").exists()  # it was closed, and not torn away
 
 
-def test_sigterm_without_streams_ends_the_process_at_once(fresh_server: Server) -> None:
-    started = time.monotonic()
-    assert fresh_server.stop() == 0
-    assert time.monotonic() - started < 2
-
-
 def test_request_that_runs_while_the_server_stops_is_answered(fresh_server: Server) -> None:
     skills = [make_skill() for _ in range(1_000)]
     with socket.create_connection(("127.0.0.1", fresh_server.port), timeout=10) as connection:
@@ -80,33 +74,8 @@ def test_request_that_runs_while_the_server_stops_is_answered(fresh_server: Serv
     assert fresh_server.wait() == 0
 
 
-# Starting
-
-
-def serve(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """`cin serve`, which is expected to end by itself."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("CIN_")}
-    return subprocess.run(
-        [sys.executable, "-m", "app", "serve", *arguments],
-        env=clean | {f"CIN_{name.upper()}": value for name, value in settings.items()},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-
-
-def test_wrong_setting_exits_with_the_variables_name(tmp_path: Path) -> None:
-    ended = serve("--port", "0", database_url=f"sqlite:///{tmp_path / 'cin.db'}", heartbeat_seconds="soon")
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("cin: CIN_HEARTBEAT_SECONDS is wrong:")
-
-
-def test_importing_the_program_opens_nothing() -> None:
-    code = "import os, app.main; print(len(os.listdir('/proc/self/fd')), os.path.exists('cin.db'))"
-    bare = "import os; print(len(os.listdir('/proc/self/fd')), os.path.exists('cin.db'))"
-    found = [
-        subprocess.run([sys.executable, "-c", each], capture_output=True, text=True, timeout=20, check=True).stdout
-        for each in (code, bare)
-    ]
-    assert found[0] == found[1]
+def test_importing_the_program_opens_nothing(tmp_path: Path) -> None:
+    look = "len(os.listdir('/proc/self/fd')), os.listdir()"
+    code = f"import os; before = {look}; import app.main; assert before == ({look}), ({look})"
+    folder = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(folder)}, check=True)

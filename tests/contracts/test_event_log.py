@@ -16,13 +16,13 @@ from app.models import EventType
 from app.storage.database import Database, Transaction
 from app.storage.sqlite import open_sqlite
 from tests.factories import make_event
-from tests.inside import run, within
+from tests.inside import database_in, run, within
 
 OpenDatabase = Callable[[Path], AbstractAsyncContextManager[Database]]
 
 
 def open_on_sqlite(folder: Path) -> AbstractAsyncContextManager[Database]:
-    return open_sqlite(f"sqlite:///{folder / 'cin.db'}")
+    return open_sqlite(database_in(folder))
 
 
 @pytest.fixture(params=[open_on_sqlite], ids=["sqlite"])

@@ -23,7 +23,7 @@ from app.storage.bulk import insert_rows
 from app.storage.database import Database, Transaction
 from app.storage.sqlite import open_sqlite
 from tests.factories import make_event, make_skill
-from tests.inside import application, run, until, within
+from tests.inside import application, database_in, run, until, within
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ class Keeping:
 
 @asynccontextmanager
 async def keeping(folder: Path, *, age: timedelta, events: int) -> AsyncIterator[Keeping]:
-    async with open_sqlite(f"sqlite:///{folder / 'cin.db'}") as database:
+    async with open_sqlite(database_in(folder)) as database:
         yield Keeping(database, await open_network(database), RetentionRule(age, events))
 
 

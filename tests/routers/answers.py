@@ -46,12 +46,10 @@ def offset(position: str) -> int:
     return int(position.rpartition("-")[2])
 
 
-def figures(api: httpx.Client) -> tuple[str, int]:
-    """What nothing that is refused may change: the head, and how many active skills the first page of each sort shows."""
-    pages = [
-        api.get("/skills", params={"sort": sort, "limit": 100}).json() for sort in ("newest", "usage", "confidence")
-    ]
-    return pages[0]["position"], hash(str([page["skills"] for page in pages]))
+def figures(api: httpx.Client) -> tuple[str, bytes, bytes]:
+    """What nothing that is refused may change: the head, the newest skills and the most used ones, with their figures."""
+    newest, used = (api.get("/skills", params={"sort": sort, "limit": 3}) for sort in ("newest", "usage"))
+    return newest.json()["position"], newest.content, used.content
 
 
 def ask_at_once(url: str, requests: Sequence[dict[str, Any]]) -> list[httpx.Response]:

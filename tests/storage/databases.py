@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from app.errors import StartupError
 from app.storage.database import Database
 from app.storage.sqlite import open_sqlite
+from tests.inside import database_in
 
 NOBODY = 65534
 
@@ -21,7 +22,7 @@ def url_of(file: Path) -> str:
 @asynccontextmanager
 async def scratch_database(folder: Path) -> AsyncIterator[Database]:
     """A database with one more table, `note`, whose texts are unique."""
-    async with open_sqlite(url_of(folder / "cin.db")) as database:
+    async with open_sqlite(database_in(folder)) as database:
         await database.write(
             lambda tx: tx.connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS note (text TEXT UNIQUE)")
         )

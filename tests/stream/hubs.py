@@ -19,6 +19,7 @@ from app.storage.sqlite import open_sqlite
 from app.stream.hub import Hub, HubLimits
 from app.stream.subscription import Subscription
 from tests.factories import make_event
+from tests.inside import database_in
 from tests.streams import Block, parse_blocks
 
 
@@ -161,7 +162,7 @@ async def streaming(
 ) -> AsyncIterator[Streaming]:
     """A hub that runs, on a log of its own."""
     limits = HubLimits(ring_events, ring_bytes, max_streams, heartbeat_seconds, stall_seconds)
-    async with open_sqlite(f"sqlite:///{folder / 'cin.db'}") as database:
+    async with open_sqlite(database_in(folder)) as database:
         network = await open_network(database)
         wakes = notifier or LocalNotifier()
         hub = Hub(network, EventLog(database, wakes, poll_seconds=poll_seconds), limits, Metrics())

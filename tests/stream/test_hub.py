@@ -266,15 +266,15 @@ def test_stalled_reader_is_cut_and_counted(tmp_path: Path) -> None:
 
 def test_reader_that_takes_a_little_now_and_then_is_not_cut(tmp_path: Path) -> None:
     async def go() -> bool:
-        async with streaming(tmp_path, stall_seconds=0.2) as here:
+        async with streaming(tmp_path, stall_seconds=0.5) as here:
             reader = Reader()
             here.connect(reader)
             reader.stop_taking()
             await here.append(1, data=BIG)
             await until(lambda: reader.held > 0)
-            for _ in range(30):  # 0.6 s in all, three times as long as is allowed without progress
+            for _ in range(40):  # 1 s in all, twice as long as is allowed without progress
                 reader.held -= 1_000
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.025)
             return reader.aborted
 
     assert run(go()) is False
