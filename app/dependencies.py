@@ -1,5 +1,6 @@
 """What a route may reach, one alias each. Everything is built once, in `app.main`, and found on the application."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,8 +11,9 @@ from app.errors import InvalidInput, Unavailable
 from app.eventlog.network import Network
 from app.metrics import Metrics
 from app.models.position import Position
+from app.query.follower import Follower
+from app.query.matcher import Matcher
 from app.query.skill_reader import SkillReader
-from app.storage.change_clock import ChangeClock
 from app.storage.database import Database
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub
@@ -29,7 +31,8 @@ class Parts:
     reader: SkillReader
     hub: Hub
     deliveries: Deliveries
-    changes: ChangeClock
+    follower: Follower
+    matcher: Matcher
     metrics: Metrics
     storage: str
     durability: str
@@ -44,7 +47,7 @@ def parts(request: Request) -> Parts:
     return found
 
 
-# FastAPI resolves a dependency in 30 µs, which a read does not feel and a capture does: `routers.capture` calls `parts`.
+# FastAPI resolves a dependency in 30 µs; captures and queries, which feel it, call `parts`.
 
 
 async def _parts(request: Request) -> Parts:
@@ -56,10 +59,6 @@ async def _network(request: Request) -> Network:
     return parts(request).network
 
 
-async def _reader(request: Request) -> SkillReader:
-    return parts(request).reader
-
-
 async def _hub(request: Request) -> Hub:
     return parts(request).hub
 
@@ -68,11 +67,7 @@ async def _deliveries(request: Request) -> Deliveries:
     return parts(request).deliveries
 
 
-async def _changes(request: Request) -> ChangeClock:
-    return parts(request).changes
-
-
-async def _min_position(request: Request) -> None:
+async def wait_for_min_position(request: Request) -> None:
     """Wait until this process knows what the caller knows. Raises `InvalidInput`, `PositionUnavailable`, `Unavailable`."""
     minimum = request.headers.get("cin-min-position")
     if minimum is None:
@@ -80,17 +75,19 @@ async def _min_position(request: Request) -> None:
     position = Position.parse(minimum)
     if position is None:
         raise InvalidInput("`CIN-Min-Position` is not a position.", [("header.CIN-Min-Position", "is not a position")])
-    hub = parts(request).hub
-    if position.epoch != hub.network.epoch:
-        raise hub.unavailable("epoch")
-    if not await hub.reached(position.offset, MIN_POSITION_WAIT_SECONDS):
+    here = parts(request)
+    if position.epoch != here.network.epoch:
+        raise here.hub.unavailable("epoch")
+    arrived = await asyncio.gather(
+        here.hub.reached(position.offset, MIN_POSITION_WAIT_SECONDS),
+        here.follower.reached(position.offset, MIN_POSITION_WAIT_SECONDS),
+    )
+    if not all(arrived):
         raise Unavailable(f"This process has not come to `{position}` yet. Try again in a moment.")
 
 
 PartsDep = Annotated[Parts, Depends(_parts)]
 NetworkDep = Annotated[Network, Depends(_network)]
-ReaderDep = Annotated[SkillReader, Depends(_reader)]
 HubDep = Annotated[Hub, Depends(_hub)]
 DeliveriesDep = Annotated[Deliveries, Depends(_deliveries)]
-ChangesDep = Annotated[ChangeClock, Depends(_changes)]
-AfterMinPosition = Depends(_min_position)
+AfterMinPosition = Depends(wait_for_min_position)

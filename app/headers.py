@@ -84,3 +84,9 @@ def read_if_none_match(request: Request) -> list[str]:
     """The tags of `If-None-Match`, to compare weakly (RFC 9110, 13.1.2): a proxy may have marked ours as weak."""
     value = ",".join(request.headers.getlist("if-none-match"))
     return [tag.strip().removeprefix("W/") for tag in value.split(",") if tag.strip()]
+
+
+def names_tag(request: Request, etag: str) -> bool:
+    """Whether `If-None-Match` names an answer that there always is: by its tag, or by `*`, which names any."""
+    tags = read_if_none_match(request)
+    return etag in tags or "*" in tags

@@ -26,11 +26,13 @@ from app.eventlog.retention import Retention, RetentionRule
 from app.logs import configure_logging
 from app.metrics import Metrics
 from app.middleware import RequestContext
+from app.query.answer_cache import AnswerCache
+from app.query.follower import Follower
+from app.query.matcher import Matcher
 from app.query.skill_reader import SkillReader
 from app.routers import agents, capture, docs, operations, query, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
-from app.storage.change_clock import ChangeClock
 from app.storage.group_commit import GroupCommit
 from app.storage.sqlite import open_sqlite
 from app.stream.delivery import Deliveries
@@ -89,13 +91,15 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
         network = await open_network(database)
         event_log = EventLog(database, LocalNotifier(), poll_seconds=settings.poll_seconds)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
-        changes = ChangeClock()
+        follower = Follower(network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds)
+        cache = AnswerCache(metrics, max_bytes=settings.cache_bytes)
         hub = Hub(network, event_log, _hub_limits(settings), metrics)
         rule = RetentionRule(timedelta(days=settings.retention_days), settings.retention_events)
         retention = Retention(database, rule, metrics, interval_seconds=settings.retention_interval_seconds)
         writing = tasks.create_task(commits.run(), name="group-commit")
         following = [
             tasks.create_task(hub.run(), name="hub"),
+            tasks.create_task(follower.run(), name="skill-index"),
             tasks.create_task(retention.run(network.id), name="retention"),
         ]
         await hub.ready()
@@ -104,11 +108,12 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
             yield Parts(
                 network=network,
                 database=database,
-                recorder=Recorder(commits, event_log, changes, metrics),
+                recorder=Recorder(commits, event_log, lambda _, skills: follower.count(skills), metrics),
                 reader=SkillReader(database),
                 hub=hub,
                 deliveries=Deliveries(database, commits),
-                changes=changes,
+                follower=follower,
+                matcher=Matcher(network, follower, cache),
                 metrics=metrics,
                 storage=f"SQLite {sqlite3.sqlite_version}",
                 durability="Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",

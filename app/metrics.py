@@ -35,6 +35,13 @@ class Metrics:
         self.resets = Counter("cin_resets", "Positions that could not be served.", ["reason"], registry=r)
         self.evictions = Counter("cin_evictions", "Streams closed because their reader took nothing.", registry=r)
         self.streams_refused = Counter("cin_streams_refused", "Streams refused, by reason.", ["reason"], registry=r)
+        self.answers = Counter(
+            "cin_answers",
+            "Matches and searches answered, by where the answer was: `local` and `shared` cache, or `found` anew.",
+            ["tier"],
+            registry=r,
+        )
+        self.indexed_skills = Gauge("cin_indexed_skills", "Active skills in the index.", ["network"], registry=r)
         self.log_reads = Counter(
             "cin_log_reads", "Pages read from the log for streams that were behind the ring.", registry=r
         )

@@ -23,6 +23,14 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least serious line kept.")
     access_log: bool = Field(False, description="One log line per request. Metrics count requests either way.")
 
+    cache_bytes: int = Field(
+        67_108_864, ge=0, description="Memory for answers to matches and searches, ready to be sent again."
+    )
+    index_idle_seconds: Seconds = Field(
+        86_400,
+        description="An index of skills that nobody has asked for so long leaves memory; it comes back when asked.",
+    )
+
     retention_days: float = Field(
         30, ge=0, description="Events younger than this are kept, whatever their number. Skills are kept for ever."
     )

@@ -19,7 +19,7 @@ from app.errors import CINError, IdempotencyKeyInUse
 from app.eventlog.log import EventLog
 from app.eventlog.network import Network, NetworkId
 from app.metrics import Metrics
-from app.storage.change_clock import ChangeClock
+from app.skills.document import SkillRow
 from app.storage.database import Transaction
 from app.storage.group_commit import GroupCommit
 
@@ -43,13 +43,17 @@ class _Change:
     idempotency: Idempotency | None
 
 
+Counted = Callable[[Network, Sequence[SkillRow]], None]
+"""Is told, after the commit, of skills whose counters have changed: that is not in the log."""
+
+
 class Recorder:
     """Captures, revises and retires skills, and keeps outcomes."""
 
-    def __init__(self, commits: GroupCommit, log: EventLog, changes: ChangeClock, metrics: Metrics) -> None:
+    def __init__(self, commits: GroupCommit, log: EventLog, counted: Counted, metrics: Metrics) -> None:
         self._commits = commits
         self._log = log
-        self._changes = changes
+        self._counted = counted
         self._metrics = metrics
         self._running: set[tuple[NetworkId, str]] = set()
 
@@ -103,6 +107,7 @@ class Recorder:
 
         def run(tx: Transaction) -> Answer:
             changed = changing.record_outcome(tx, network, skill_id, report)
+            tx.after_commit(partial(self._counted, network, [changed.skill]))
             return skill_answer(201, changed.skill, network.label)
 
         answer = await self._write(_Change(network, run, idempotency))
@@ -124,7 +129,6 @@ class Recorder:
             self._running.discard(running)
 
     def _write_all(self, tx: Transaction, requests: Sequence[_Capture | _Change]) -> list[Answer | CINError]:
-        tx.after_commit(self._changes.tick)
         return once_each(tx.connection, requests, partial(self._write_new, tx))
 
     def _write_new(self, tx: Transaction, requests: Sequence[_Capture | _Change]) -> list[Answer | CINError]:
@@ -141,6 +145,9 @@ class Recorder:
             [next(captured[request.network]) if isinstance(item, Draft) else item for item in request.items]
             for request in requests
         ]
+        for request, items in zip(requests, outcomes, strict=True):
+            if known := [item.skill for item in items if isinstance(item, Captured) and not item.created]:
+                tx.after_commit(partial(self._counted, request.network, known))
         tx.after_commit(partial(self._count, outcomes))
         return [request.answer(items) for request, items in zip(requests, outcomes, strict=True)]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import agents, capture, export, import_, watch
+from app.cli import agents, capture, export, import_, match, search, watch
 from app.cli.edge import EXIT_CODES, command
 from app.cli.options import examples
 
@@ -71,6 +71,8 @@ def migrate(
 
 
 capture.add_to(app)
+match.add_to(app)
+search.add_to(app)
 watch.add_to(app)
 import_.add_to(app)
 export.add_to(app)

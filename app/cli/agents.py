@@ -8,8 +8,8 @@ from rich.text import Text
 
 from app.cli.edge import DONE, INCOMPLETE, command, note
 from app.cli.options import AsJson, Url, examples
-from app.cli.terminal import plain
 from app.client import AgentStatus, Client
+from app.skills.plain_text import plain
 
 _WIDE = 1_000  # a pipe has no width to fold to
 

@@ -8,8 +8,8 @@ import typer
 
 from app.cli.edge import DONE, command, usage
 from app.cli.options import Agent, AsJson, Url, examples
-from app.cli.terminal import plain
 from app.client import Captured, Client
+from app.skills.plain_text import plain
 
 EXAMPLES = examples(
     "cin capture --error-type ImportError --pattern \"No module named 'django'\" --resolution 'pip install django'",

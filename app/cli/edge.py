@@ -10,8 +10,8 @@ from typing import Final, NoReturn, ParamSpec
 
 import typer
 
-from app.cli.terminal import plain
 from app.client import CINError
+from app.skills.plain_text import plain
 
 DONE: Final = 0
 INCOMPLETE: Final = 1

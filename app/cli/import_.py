@@ -14,8 +14,8 @@ from app.cli.journal import Failure, Journal, Run
 from app.cli.options import Agent, Url, examples
 from app.cli.progress import progress
 from app.cli.sources import find_sources, survey
-from app.cli.terminal import plain
 from app.client import CINError, Client
+from app.skills.plain_text import plain
 
 EXAMPLES = examples(
     "cin import skills.json",

@@ -12,8 +12,8 @@ import typer
 
 from app.cli.edge import DONE, INCOMPLETE, command, complain, usage
 from app.cli.options import Agent, Url, examples
-from app.cli.terminal import first_line, plain
 from app.client import Client, Event, Reset, Subscription
+from app.skills.plain_text import first_line, plain
 
 EXAMPLES = examples(
     "cin watch --since earliest --count 1",

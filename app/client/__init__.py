@@ -28,10 +28,13 @@ from app.client.values import (
     Delivery,
     Event,
     Hello,
+    Match,
+    MatchResult,
     Reset,
     Skill,
     SkillPage,
     SkillVersion,
+    Span,
 )
 
 __all__ = [
@@ -50,6 +53,8 @@ __all__ = [
     "Event",
     "Hello",
     "InvalidInput",
+    "Match",
+    "MatchResult",
     "NotFound",
     "PreconditionFailed",
     "Problem",
@@ -58,6 +63,7 @@ __all__ = [
     "Skill",
     "SkillPage",
     "SkillVersion",
+    "Span",
     "Subscription",
     "Unavailable",
 ]

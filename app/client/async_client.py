@@ -15,7 +15,7 @@ from app.client.errors import CINError
 from app.client.retry import Tries
 from app.client.stream import StreamFilters
 from app.client.subscription import AsyncSubscription, Route, Wish
-from app.client.values import AgentStatus, BatchResult, Captured, Delivery, Skill, SkillPage, SkillVersion
+from app.client.values import AgentStatus, BatchResult, Captured, Delivery, MatchResult, Skill, SkillPage, SkillVersion
 from app.client.wire import Address, Call, T, build, connection_failed, raise_for_problem
 
 
@@ -91,19 +91,31 @@ class AsyncClient:
         fields = {"success": success, "agent": self.agent, "detail": detail}
         return await self._send(calls.outcome(skill_id, fields, idempotency_key))
 
+    async def match(self, message: str, *, error_type: str | None = None, limit: int = 5) -> MatchResult:
+        """`result = await cin.match("Error: connect ECONNREFUSED 127.0.0.1:5432")`"""
+        return await self._send(calls.match(message, error_type, limit))
+
+    def search(self, q: str, *, limit: int | None = 20, **filters: Unpack[Filters]) -> AsyncIterator[Skill]:
+        """`async for skill in cin.search("heap out of memory", tag="node"): ...`"""
+        return self.list(q=q, limit=limit, **filters)
+
     async def get(self, skill_id: str) -> Skill:
         """`skill = await cin.get("0197f2a4-5b7c-7e21-9d3a-1f0e6b8c2d44")`"""
         return await self._send(calls.get(skill_id))
 
-    async def page(self, *, limit: int = 20, cursor: str | None = None, **filters: Unpack[Filters]) -> SkillPage:
+    async def page(
+        self, *, q: str | None = None, limit: int = 20, cursor: str | None = None, **filters: Unpack[Filters]
+    ) -> SkillPage:
         """`page = await cin.page(sort="newest", limit=50)`"""
-        return await self._send(calls.page(filters, limit, cursor))
+        return await self._send(calls.page(q, filters, limit, cursor))
 
-    async def list(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> AsyncIterator[Skill]:
+    async def list(
+        self, *, q: str | None = None, limit: int | None = None, **filters: Unpack[Filters]
+    ) -> AsyncIterator[Skill]:
         """`async for skill in cin.list(error_type="ImportError"): ...`"""
         left, cursor = limit, None
         while left is None or left > 0:
-            page = await self.page(limit=calls.page_size(left), cursor=cursor, **filters)
+            page = await self.page(q=q, limit=calls.page_size(left), cursor=cursor, **filters)
             for skill in page.skills:
                 yield skill
             left = None if left is None else left - len(page.skills)

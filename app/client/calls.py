@@ -9,13 +9,24 @@ import httpx
 import msgspec
 
 from app.client.errors import CINError
-from app.client.values import AgentStatus, BatchItem, BatchResult, Captured, Delivery, Skill, SkillPage, SkillVersion
+from app.client.values import (
+    AgentStatus,
+    BatchItem,
+    BatchResult,
+    Captured,
+    Delivery,
+    MatchResult,
+    Skill,
+    SkillPage,
+    SkillVersion,
+)
 from app.client.wire import Call, read_json, read_nothing
 
 PAGE_SKILLS = 100
 BATCH_SKILLS = 1_000
 BATCH_BYTES = 16 * 1024 * 1024
-_BATCH_TIMEOUT_SECONDS = 60.0
+MESSAGE_BYTES = 8 * 1024 * 1024
+_LARGE_BODY_TIMEOUT_SECONDS = 60.0
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -34,7 +45,7 @@ class SkillFields(TypedDict, total=False):
 
 
 class Filters(TypedDict, total=False):
-    """What narrows a list; `sort` is `newest`, `usage` or `confidence`."""
+    """What narrows a list; `sort` is `newest`, `usage`, `confidence` or, with words to search for, `relevance`."""
 
     error_type: str | None
     tag: str | None
@@ -53,6 +64,7 @@ class _Versions(msgspec.Struct):
 
 _read_skill = read_json(Skill)
 _read_page = read_json(SkillPage)
+_read_matches = read_json(MatchResult)
 _read_batch = read_json(BatchResult)
 _read_agents = read_json(_Agents)
 _read_versions = read_json(_Versions)
@@ -79,7 +91,7 @@ def capture_batch(lines: Iterable[bytes], key: str | None) -> Call[BatchResult]:
         path="/skills/batch",
         content=b"\n".join(lines),
         headers={"Content-Type": "application/x-ndjson", "Idempotency-Key": key or str(uuid4())},
-        timeout_seconds=_BATCH_TIMEOUT_SECONDS,
+        timeout_seconds=_LARGE_BODY_TIMEOUT_SECONDS,
         read=_read_batch,
     )
 
@@ -103,9 +115,22 @@ def get(skill_id: str) -> Call[Skill]:
     return Call(method="GET", path=_path("skills", skill_id), read=_read_skill)
 
 
-def page(filters: Mapping[str, object], limit: int, cursor: str | None) -> Call[SkillPage]:
-    params = _params({**filters, "limit": limit, "cursor": cursor})
+def page(q: str | None, filters: Mapping[str, object], limit: int, cursor: str | None) -> Call[SkillPage]:
+    params = _params({**filters, "q": q, "limit": limit, "cursor": cursor})
     return Call(method="GET", path="/skills", params=params, read=_read_page)
+
+
+def match(message: str, error_type: str | None, limit: int) -> Call[MatchResult]:
+    """The message goes as it is, not as JSON, whose escapes would take of the bytes a message may have."""
+    return Call(
+        method="POST",
+        path="/match",
+        params=_params({"error_type": error_type, "limit": limit}),
+        content=_message_bytes(message),
+        headers={"Content-Type": "text/plain; charset=utf-8"},
+        timeout_seconds=_LARGE_BODY_TIMEOUT_SECONDS,
+        read=_read_matches,
+    )
 
 
 def versions(skill_id: str) -> Call[tuple[SkillVersion, ...]]:
@@ -174,12 +199,32 @@ def encode(value: object) -> bytes:
         raise CINError(f"This cannot be sent as JSON: {error}.") from error
 
 
+def _message_bytes(message: str) -> bytes:
+    content = _utf8("message", message)
+    if len(content) > MESSAGE_BYTES:
+        raise CINError(
+            f"A message has at most {MESSAGE_BYTES:,} bytes and this one has {len(content):,}: "
+            "send the part that tells of the failure, such as its end."
+        )
+    return content
+
+
 def _path(*parts: str) -> str:
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def _params(values: Mapping[str, object]) -> dict[str, str | int]:
+    for name, value in values.items():
+        if isinstance(value, str):
+            _utf8(name, value)
     return {name: value for name, value in values.items() if isinstance(value, str | int)}
+
+
+def _utf8(name: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:  # a lone surrogate
+        raise CINError(f"This {name} cannot be sent as UTF-8: {error}.") from error
 
 
 def _named(agent: str | None) -> str:

@@ -15,7 +15,7 @@ from app.client.errors import CINError
 from app.client.retry import Tries
 from app.client.stream import StreamFilters
 from app.client.subscription import Route, Subscription, Wish
-from app.client.values import AgentStatus, BatchResult, Captured, Delivery, Skill, SkillPage, SkillVersion
+from app.client.values import AgentStatus, BatchResult, Captured, Delivery, MatchResult, Skill, SkillPage, SkillVersion
 from app.client.wire import Address, Call, T, build, connection_failed, raise_for_problem
 
 
@@ -122,6 +122,24 @@ class Client:
 
     # Query
 
+    def match(self, message: str, *, error_type: str | None = None, limit: int = 5) -> MatchResult:
+        """Error text in, skills that fix it out, best first: a line, a stack trace or a whole build log up to 8 MiB.
+
+            for match in cin.match("Error: connect ECONNREFUSED 127.0.0.1:5432").matches:
+                print(match.kind, match.score, match.skill.resolution)
+
+        `error_type` says what kind of error it is, where that is known. Nothing found is an empty result. A longer
+        message raises `CINError`: nothing is cut off silently.
+        """
+        return self._send(calls.match(message, error_type, limit))
+
+    def search(self, q: str, *, limit: int | None = 20, **filters: Unpack[Filters]) -> Iterator[Skill]:
+        """Skills by words, as a person types them, the most relevant first unless `sort` says otherwise.
+
+        for skill in cin.search("heap out of memory", tag="node"): ...
+        """
+        return self.list(q=q, limit=limit, **filters)
+
     def get(self, skill_id: str) -> Skill:
         """One skill; raises `NotFound`.
 
@@ -129,14 +147,16 @@ class Client:
         """
         return self._send(calls.get(skill_id))
 
-    def page(self, *, limit: int = 20, cursor: str | None = None, **filters: Unpack[Filters]) -> SkillPage:
+    def page(
+        self, *, q: str | None = None, limit: int = 20, cursor: str | None = None, **filters: Unpack[Filters]
+    ) -> SkillPage:
         """One page of the list, 1 to 100 skills; pass its `next_cursor` to get the next.
 
         page = cin.page(sort="newest", limit=50)
         """
-        return self._send(calls.page(filters, limit, cursor))
+        return self._send(calls.page(q, filters, limit, cursor))
 
-    def list(self, *, limit: int | None = None, **filters: Unpack[Filters]) -> Iterator[Skill]:
+    def list(self, *, q: str | None = None, limit: int | None = None, **filters: Unpack[Filters]) -> Iterator[Skill]:
         """All skills that pass the filters, fetched page by page as they are consumed; `limit` ends it earlier.
 
             for skill in cin.list(error_type="ImportError", sort="newest"):
@@ -146,7 +166,7 @@ class Client:
         """
         left, cursor = limit, None
         while left is None or left > 0:
-            page = self.page(limit=calls.page_size(left), cursor=cursor, **filters)
+            page = self.page(q=q, limit=calls.page_size(left), cursor=cursor, **filters)
             yield from page.skills
             left = None if left is None else left - len(page.skills)
             cursor = page.next_cursor

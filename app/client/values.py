@@ -72,6 +72,36 @@ class SkillPage(msgspec.Struct, frozen=True, kw_only=True):
     position: str | None = None
 
 
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A place in a message, in characters: the text is `message[start:end]`, and it begins on `line`, counted from 1."""
+
+    line: int
+    start: int
+    end: int
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A skill that fixes a message, and why the server thinks so.
+
+    `kind` is `exact` (its pattern stands in the message), `masked` (it does once what varies is masked on both sides) or
+    `similar` (by words). `score` is 0 to 1; `matched` is the text at `span`; `why` holds sentences for people.
+    """
+
+    skill: Skill
+    kind: str
+    score: float
+    span: Span | None = None
+    matched: str | None = None
+    why: tuple[str, ...] = ()
+
+
+class MatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a match, best first, and empty when nothing was found; `position` is the head it was read at."""
+
+    matches: tuple[Match, ...]
+    position: str | None = None
+
+
 class SkillVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A skill's text as it stood in one version; a version never changes."""
 

@@ -135,6 +135,10 @@ class EventLog:
     async def bounds(self, network_id: NetworkId) -> Bounds:
         return await self._database.read(partial(read_bounds, network_id=network_id))
 
+    def newest(self, network_id: NetworkId) -> int:
+        """The newest offset that this process has committed itself; 0 if none."""
+        return self._tails[network_id].newest
+
     async def follow(self, network_id: NetworkId, after: int) -> AsyncIterator[Page]:
         """Every event after an offset, page by page, for ever; a page without events when there was nothing for a while."""
         wake = self._notifier.listen(network_id)
@@ -159,6 +163,11 @@ class Tail:
 
     def __init__(self) -> None:
         self._events: deque[LoggedEvent] = deque(maxlen=PAGE_EVENTS)
+
+    @property
+    def newest(self) -> int:
+        """The offset of the last of them; 0 without any."""
+        return self._events[-1].offset if self._events else 0
 
     def extend(self, events: Sequence[LoggedEvent]) -> None:
         """Add events that are on disk now. Commits come back in order, on the one event loop."""

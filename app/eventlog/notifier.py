@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from contextlib import suppress
 from typing import Protocol
+from weakref import WeakSet
 
 
 class Notifier(Protocol):
@@ -39,13 +40,13 @@ class LocalNotifier:
     """Wakes within one process, which is all there is on SQLite."""
 
     def __init__(self) -> None:
-        self._wakes: defaultdict[int, list[Wake]] = defaultdict(list)
+        self._wakes: defaultdict[int, WeakSet[Wake]] = defaultdict(WeakSet)  # who listens no more is forgotten
 
     def wake(self, network_id: int) -> None:
-        for wake in self._wakes[network_id]:
+        for wake in list(self._wakes[network_id]):
             wake.set()
 
     def listen(self, network_id: int) -> Wake:
         wake = Wake()
-        self._wakes[network_id].append(wake)
+        self._wakes[network_id].add(wake)
         return wake

@@ -3,6 +3,7 @@
 from app.models.agent import Agent, AgentPublic, AgentRegistration, AgentsPublic, DeliveryPublic, PositionUpdate
 from app.models.event import Event, EventPublic, EventType
 from app.models.idempotency import IdempotencyKey
+from app.models.match import MatchesPublic, MatchRequest
 from app.models.network import Network
 from app.models.outcome import Outcome, OutcomeCreate, Vote
 from app.models.skill import (
@@ -31,6 +32,8 @@ __all__ = [
     "EventPublic",
     "EventType",
     "IdempotencyKey",
+    "MatchRequest",
+    "MatchesPublic",
     "Network",
     "Outcome",
     "OutcomeCreate",

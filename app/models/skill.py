@@ -18,7 +18,7 @@ _EXAMPLE: dict[str, Any] = {
     "tags": ["python", "django"],
 }
 # Without a null: FastAPI leaves those out of the document, and an example would lack a field.
-_EXAMPLE_PUBLIC: dict[str, Any] = {
+EXAMPLE_PUBLIC: dict[str, Any] = {
     "id": "019aaf2c-7d6e-7c43-9c3b-3f0c1d2e4a5b",
     "network": "default",
     "name": "importerror-no-module-named-django",
@@ -41,7 +41,7 @@ _EXAMPLE_PUBLIC: dict[str, Any] = {
 
 
 _EXAMPLE_VERSION: dict[str, Any] = {
-    name: _EXAMPLE_PUBLIC[name]
+    name: EXAMPLE_PUBLIC[name]
     for name in (
         "id",
         "network",
@@ -211,7 +211,7 @@ class _Public(SQLModel):
 class SkillPublic(_Public):
     """A skill as the API shows it."""
 
-    model_config = _with_example(_EXAMPLE_PUBLIC)  # type: ignore[assignment]
+    model_config = _with_example(EXAMPLE_PUBLIC)  # type: ignore[assignment]
 
     status: Status
     captured_by: str
@@ -230,7 +230,7 @@ class SkillsPublic(SQLModel):
     """One page of a list."""
 
     model_config = _with_example(  # type: ignore[assignment]
-        {"skills": [_EXAMPLE_PUBLIC], "next_cursor": "WyI4ZjE0ZTQ1ZmNlZWEiLG51bGwsIjAxOSJd", "position": "k3f9-43"}
+        {"skills": [EXAMPLE_PUBLIC], "next_cursor": "WyI4ZjE0ZTQ1ZmNlZWEiLG51bGwsIjAxOSJd", "position": "k3f9-43"}
     )
 
     skills: list[SkillPublic]
@@ -275,7 +275,7 @@ class BatchPublic(SQLModel):
             "known": 0,
             "failed": 1,
             "results": [
-                {"status": 201, **{name: _EXAMPLE_PUBLIC[name] for name in ("id", "name", "position")}},
+                {"status": 201, **{name: EXAMPLE_PUBLIC[name] for name in ("id", "name", "position")}},
                 {
                     "status": 422,
                     "problem": {

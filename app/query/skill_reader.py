@@ -1,5 +1,6 @@
 """Reading skills: one by id, its versions, and lists by filter and sort. Every answer is one snapshot of the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -24,6 +25,10 @@ _SORTED_BY: dict[Sort, "sa.Column[Any] | None"] = {
 }
 
 
+MOST_IDS = 900
+"""Ids that a list can be narrowed to: SQLite before 3.32 takes 999 bound values in one statement."""
+
+
 @dataclass(frozen=True, slots=True)
 class SkillQuery:
     """Which skills, in which order. Any of the tags; every other filter that is given."""
@@ -33,10 +38,11 @@ class SkillQuery:
     error_type: str | None = None
     agent: str | None = None
     tags: tuple[str, ...] = field(default=())
+    words: str | None = None
 
     @property
     def question(self) -> str:
-        return question_of(self.sort, self.status, self.error_type, self.agent, self.tags)
+        return question_of(self.sort, self.status, self.error_type, self.agent, self.tags, self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,20 @@ class SkillReader:
             raise SkillNotFound(f"The skill `{skill_id}` has no version {number}. See /skills/{skill_id}/versions.")
         return found[0]
 
-    async def list(self, network: Network, query: SkillQuery, *, limit: int, cursor: str | None) -> SkillPage:
-        """One page. Raises `InvalidInput` for a cursor that is not one, or belongs to another question."""
+    async def list(
+        self, network: Network, query: SkillQuery, *, limit: int, cursor: str | None, ids: Sequence[str] | None = None
+    ) -> SkillPage:
+        """One page, of the skills with these `ids` if given.
+
+        Raises `InvalidInput` for a cursor that is not one, or belongs to another question.
+        """
         after = parse_cursor(cursor, query.question) if cursor else None
 
         def read(connection: Connection) -> SkillPage:
-            rows = connection.execute(select_page(network.id, query, after, limit + 1)).mappings().all()
+            statement = select_page(network.id, query, after, limit + 1)
+            if ids is not None:
+                statement = statement.where(SKILL.c.id.in_(ids))
+            rows = connection.execute(statement).mappings().all()
             skills = [cast(SkillRow, dict(row)) for row in rows[:limit]]
             more = str(_cursor_after(query, skills[-1])) if len(rows) > limit else None
             return SkillPage(skills, more, Position(network.epoch, read_bounds(connection, network.id).head))

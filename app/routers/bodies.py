@@ -22,6 +22,7 @@ SMALL_BYTES = 64 * 1024
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+TEXT = "text/plain"
 
 
 async def read_body(request: Request, max_bytes: int, *media_types: str) -> tuple[bytes, str]:

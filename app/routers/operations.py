@@ -65,6 +65,8 @@ async def get_readiness(parts: PartsDep) -> HealthPublic:
     """Answer 200 when the database answers, its schema is this program's, and the stream has caught up with the log."""
     if not parts.hub.is_ready:
         raise Unavailable("The stream is catching up with the log, or the server is stopping.")
+    if not parts.follower.is_ready:
+        raise Unavailable("The index of skills is being loaded.")
     try:
         async with asyncio.timeout(READY_TIMEOUT_SECONDS):
             await parts.database.read(lambda connection: connection.execute(sa.text("SELECT 1 FROM network")).first())

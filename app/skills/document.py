@@ -69,7 +69,7 @@ class VersionRow(SkillContent):
 def skill_json(skill: SkillRow, network: NetworkName) -> bytes:
     """A `SkillPublic`."""
     used = skill["usage_count"]
-    return _dump(
+    return dump(
         {
             "id": skill["id"],
             **_content(skill, network),
@@ -91,7 +91,7 @@ def skill_json(skill: SkillRow, network: NetworkName) -> bytes:
 
 def version_json(version: VersionRow, network: NetworkName) -> bytes:
     """A `SkillVersionPublic`."""
-    return _dump(
+    return dump(
         {
             "id": version["skill_id"],
             **_content(version, network),
@@ -128,6 +128,7 @@ def _content(content: SkillContent, network: NetworkName) -> dict[str, JSONValue
     }
 
 
-def _dump(document: dict[str, JSONValue]) -> bytes:
+def dump(document: object) -> bytes:
+    """JSON for the wire, of what holds text from agents."""
     # JSON may hold U+2028 and U+2029 as they are, but readers of lines, many SSE clients among them, break at them.
     return orjson.dumps(document).replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")

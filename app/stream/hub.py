@@ -14,12 +14,12 @@ import structlog
 
 from app.errors import CINError, PositionUnavailable, StreamLimitReached, Unavailable
 from app.eventlog.log import Bounds, EventLog, EventsTrimmed, Page
+from app.eventlog.milestones import Milestones
 from app.eventlog.network import Network
 from app.metrics import Metrics
 from app.models.position import Position
 from app.skills.filters import EventFilter
 from app.stream import frames
-from app.stream.milestones import Milestones
 from app.stream.ring import Ring, Slice, slices
 from app.stream.start import Asked, Reason, Start, position_unavailable, resolve
 from app.stream.subscription import Connection, Subscription, Suspended

@@ -47,11 +47,15 @@ class Cin:
         return subprocess.CompletedProcess(line, process.returncode, out, err)
 
     def start_shell(self, line: str) -> subprocess.Popen[str]:
-        shim = self.folder / "bin" / "cin"
-        shim.parent.mkdir(exist_ok=True)
-        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app.cli "$@"\n')
-        shim.chmod(0o755)
-        return self._popen(["bash", "-c", line], self.env | {"PATH": f"{shim.parent}:{self.env['PATH']}"})
+        self.program("cin", f'exec "{sys.executable}" -m app.cli "$@"')
+        return self._popen(["bash", "-c", line], self.env | {"PATH": f"{self.folder / 'bin'}:{self.env['PATH']}"})
+
+    def program(self, name: str, script: str) -> None:
+        """Put a program where `shell` finds it first."""
+        file = self.folder / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
 
     def end(self) -> None:
         for process in self._started:

@@ -14,8 +14,9 @@ import pytest
 from app.client import Client
 from tests.cli.running import Cin, Serving
 
-COMMANDS = ("capture", "watch", "import", "export", "agents")
+COMMANDS = ("capture", "match", "search", "watch", "import", "export", "agents")
 Eventually = Callable[[Callable[[], object]], None]
+LOG = "Traceback (most recent call last):\nImportError: No module named 'django'\nmake: *** [test] Error 1\n"
 PROJECT = Path(__file__).parents[2]
 
 
@@ -120,8 +121,15 @@ def test_help_examples_run(fresh_cin: Cin, fresh_server: Serving, name: str) -> 
     (fresh_cin.folder / "folder").mkdir()
     (fresh_cin.folder / "folder" / "a.json").write_bytes(msgspec.json.encode(entries))
     (fresh_cin.folder / "more.ndjson").write_bytes(msgspec.json.encode(entries[0]))
+    (fresh_cin.folder / "build.log").write_text(LOG)
+    fresh_cin.program("make", "cat build.log; exit 2")
     with Client(fresh_server.url) as client:
-        client.capture(pattern="first", resolution="r", error_type="ImportError")
+        client.capture(
+            error_type="ImportError",
+            pattern="No module named 'django'",
+            description="A missing module",
+            resolution="pip install django",
+        )
         client.register("builder")
     for line in help_examples(name):
         ended = fresh_cin.shell(line)

@@ -7,18 +7,25 @@ in what follows.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.docs.programs import ROOT, write_program, write_programs
 from tests.server import Server, wait_until
 
-ROOT = Path(__file__).parents[2]
 EPOCH = "k3f9tm"
 """The epoch that pages show."""
+
+FAILING_TESTS = """\
+> vitest run
+ FAIL  src/orders.test.ts
+Error: connect ECONNREFUSED 10.0.0.7:5433
+make: *** [Makefile:2: test] Error 1
+"""
+"""What `make test` prints where the reader works, before it exits with 2."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROMPT = re.compile(r"^\$ ((?:.*\\\n)*.*(?:\n> .*)*)\n?", re.MULTILINE)
@@ -107,7 +114,7 @@ class Reader:
             self._start(["bash", "-c", f"exec {command}"], expected)
         else:
             ended = subprocess.run(
-                ["bash", "-e", "-o", "pipefail", "-c", command],
+                ["bash", "-e", "-c", command],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -193,14 +200,9 @@ class Reader:
 
     def _make_environment(self) -> None:
         programs = self.folder / ".venv" / "bin"
-        programs.mkdir(parents=True)
+        write_programs(programs)
+        write_program(programs, "make", f"cat <<'END'\n{FAILING_TESTS}END\nexit 2")
         (programs / "activate").touch()
-        commands = {"cin": f"{sys.executable} -m app.cli", "python": sys.executable}
-        if shutil.which("curl") is None:
-            commands["curl"] = f"{sys.executable} {ROOT / 'tests/docs/curl.py'}"
-        for name, command in commands.items():
-            (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
-            (programs / name).chmod(0o755)
 
 
 def _to_group(shown: str) -> str:

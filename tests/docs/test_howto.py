@@ -1,7 +1,8 @@
 """The how-tos work: their commands are run, and what they promise is looked at."""
 
 from app.client import Client, Reset
-from tests.docs.following import ROOT, Reader, read_blocks
+from tests.docs.following import Reader, read_blocks
+from tests.docs.programs import ROOT
 from tests.server import Server
 
 BACK_UP, LOOK, *RESTORE = read_blocks(ROOT / "docs/howto/back-up-and-restore.md")

@@ -10,6 +10,7 @@ import pytest
 from app import errors
 from app.errors import CINError
 from app.headers import AGENT, IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, MIN_POSITION
+from app.models.match import MatchesPublic, MatchPublic, MatchRequest
 from tests.docs.openapi import SNAPSHOT, document
 from tests.server import Server
 
@@ -18,6 +19,7 @@ OPERATIONS = {f"{method.upper()} {path}": op for path, ops in DOCUMENT["paths"].
 CONTRACT = {
     "POST /skills",
     "POST /skills/batch",
+    "POST /match",
     "GET /skills",
     "GET /skills/{skill_id}",
     "PUT /skills/{skill_id}",
@@ -116,12 +118,21 @@ def test_parameter_is_described_or_tells_by_its_kind(operation: dict[str, Any]) 
         (errors.VersionStale, ["PUT /skills/{skill_id}", "DELETE /skills/{skill_id}"]),
         (errors.SkillNotFound, [name for name in CONTRACT if "{skill_id}" in name]),
         (errors.AgentNotFound, ["PUT /agents/{name}/position"]),
-        (errors.PositionUnavailable, ["GET /stream", "PUT /agents/{name}/position", "GET /skills", "GET /agents"]),
+        (
+            errors.PositionUnavailable,
+            ["GET /stream", "PUT /agents/{name}/position", "POST /match", "GET /skills", "GET /agents"],
+        ),
         (errors.StreamLimitReached, ["GET /stream"]),
-        (errors.BodyTooLarge, ["POST /skills", "POST /skills/batch", "PUT /skills/{skill_id}", "PUT /agents/{name}"]),
-        (errors.MediaTypeUnsupported, ["POST /skills", "POST /skills/batch", "PUT /agents/{name}/position"]),
-        (errors.StorageFull, [name for name in CONTRACT if not name.startswith("GET")]),
-        (errors.InvalidInput, [name for name in CONTRACT if name.endswith("skills")]),
+        (
+            errors.BodyTooLarge,
+            ["POST /match", "POST /skills", "POST /skills/batch", "PUT /skills/{skill_id}", "PUT /agents/{name}"],
+        ),
+        (
+            errors.MediaTypeUnsupported,
+            ["POST /match", "POST /skills", "POST /skills/batch", "PUT /agents/{name}/position"],
+        ),
+        (errors.StorageFull, [name for name in CONTRACT if not name.startswith("GET") and name != "POST /match"]),
+        (errors.InvalidInput, ["POST /match", *(name for name in CONTRACT if name.endswith("skills"))]),
         (errors.Unavailable, sorted(CONTRACT)),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -137,14 +148,45 @@ def test_problem_is_documented_where_it_may_come(kind: type[CINError], routes: l
         (AGENT, ["POST /skills", "POST /skills/batch", "PUT /skills/{skill_id}", "POST /skills/{skill_id}/outcomes"]),
         (IDEMPOTENCY_KEY, ["POST /skills", "POST /skills/batch", "PUT /skills/{skill_id}"]),
         (IF_MATCH, ["PUT /skills/{skill_id}", "DELETE /skills/{skill_id}"]),
-        (IF_NONE_MATCH, ["GET /skills", "GET /skills/{skill_id}", "GET /skills/{skill_id}/versions"]),
-        (MIN_POSITION, ["GET /skills", "GET /skills/{skill_id}", "GET /agents", "GET /skills/{skill_id}/delivery"]),
+        (IF_NONE_MATCH, ["POST /match", "GET /skills", "GET /skills/{skill_id}", "GET /skills/{skill_id}/versions"]),
+        (
+            MIN_POSITION,
+            ["POST /match", "GET /skills", "GET /skills/{skill_id}", "GET /agents", "GET /skills/{skill_id}/delivery"],
+        ),
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else "",
 )
 def test_header_is_documented_where_it_is_read(header: dict[str, Any], routes: list[str]) -> None:
     for route in routes:
         assert header["name"] in parameters(OPERATIONS[route]), route
+
+
+@operations
+def test_parameter_is_documented_once(operation: dict[str, Any]) -> None:
+    found = [(each["in"], each["name"].lower()) for each in operation.get("parameters", [])]
+    assert len(found) == len(set(found))
+
+
+def test_match_takes_json_and_text_and_answers_in_both() -> None:
+    match = OPERATIONS["POST /match"]
+    assert list(match["requestBody"]["content"]) == ["application/json", "text/plain"]
+    assert list(match["responses"]["200"]["content"]) == ["application/json", "text/plain"]
+    assert parameters(match) == {"error_type", "limit", "If-None-Match", "CIN-Min-Position"}
+
+
+def test_list_has_the_parameters_of_the_contract() -> None:
+    wanted = {"q", "error_type", "tag", "agent", "status", "sort", "limit", "cursor"}
+    assert parameters(OPERATIONS["GET /skills"]) == wanted | {"If-None-Match", "CIN-Min-Position"}
+    limits = [each["schema"] for each in OPERATIONS["GET /skills"]["parameters"] if each["name"] == "limit"]
+    assert [(each["minimum"], each["maximum"], each["default"]) for each in limits] == [(1, 100, 20)]
+
+
+def test_examples_of_a_match_are_what_its_models_take() -> None:
+    match = OPERATIONS["POST /match"]
+    MatchRequest.model_validate(match["requestBody"]["content"]["application/json"]["example"])
+    for name, model in (("MatchesPublic", MatchesPublic), ("MatchPublic", MatchPublic)):
+        for example in DOCUMENT["components"]["schemas"][name]["examples"]:
+            model.model_validate(example)
 
 
 def test_stream_is_described_with_its_events_and_its_wire() -> None:

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
-from tests.docs.following import ROOT, Reader, read_blocks
+from tests.docs.following import Reader, read_blocks
+from tests.docs.programs import ROOT
 from tests.server import Server
 
 README = ROOT / "README.md"
 INSTALL = "python3 -m venv "
 RUN = {"sh", "console", "python"}
+RECIPES = {"yaml", "bash"}
+"""What test_recipes.py runs."""
+
 SHOWN = {"text", "javascript"}
 """What a Python program prints, and what is for a browser."""
 
@@ -19,7 +23,7 @@ def test_readme_does_what_it_says(fresh_server: Server, tmp_path: Path) -> None:
 
 
 def test_readme_has_no_block_that_nobody_runs() -> None:
-    assert {block.language for block in read_blocks(README)} <= RUN | SHOWN
+    assert {block.language for block in read_blocks(README)} <= RUN | RECIPES | SHOWN
 
 
 def test_ci_runs_the_lines_that_install() -> None:

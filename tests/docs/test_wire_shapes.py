@@ -15,6 +15,7 @@ from app.models import (
     BatchPublic,
     DeliveryPublic,
     EventPublic,
+    MatchesPublic,
     SkillPublic,
     SkillsPublic,
     SkillVersionPublic,
@@ -59,6 +60,9 @@ ANSWERS: list[tuple[str, type[BaseModel], Ask]] = [
     ("outcome", SkillPublic, lambda api, id: api.post(f"/skills/{id}/outcomes", json={"success": False})),
     ("revision", SkillPublic, lambda api, id: api.put(f"/skills/{id}", json=make_skill(), headers={"If-Match": "*"})),
     ("skill", SkillPublic, lambda api, id: api.get(f"/skills/{id}")),
+    ("match", MatchesPublic, lambda api, id: _match(api, id)),
+    ("match of nothing", MatchesPublic, lambda api, id: api.post("/match", json={"message": f"{uuid4()}"})),
+    ("search", SkillsPublic, lambda api, id: api.get("/skills", params={"q": "module", "limit": 3})),
     ("list", SkillsPublic, lambda api, id: api.get("/skills", params={"limit": 3})),
     ("versions", SkillVersionsPublic, lambda api, id: api.get(f"/skills/{id}/versions")),
     ("version", SkillVersionPublic, lambda api, id: api.get(f"/skills/{id}/versions/1")),
@@ -87,6 +91,17 @@ def _twice(api: httpx.Client) -> httpx.Response:
     body = make_skill()
     api.post("/skills", json=body)
     return api.post("/skills", json=body)
+
+
+def _match(api: httpx.Client, id: str) -> httpx.Response:
+    """Exactly, masked and by words, of skills that were used and others."""
+    exact, masked, words = (uuid4().hex for _ in range(3))
+    for pattern in (f"cannot open {exact}", f"cannot reach {masked} at 10.0.0.1:80", f"{words} was lost by {exact}"):
+        api.post("/skills", json=make_skill(pattern=pattern))
+    message = f"cannot open {exact}\ncannot reach {masked} at 10.0.0.2:90\nwho lost {words}, error"
+    answer = api.post("/match", json={"message": message, "limit": 9})
+    assert {match["kind"] for match in answer.json()["matches"]} == {"exact", "masked", "similar"}
+    return answer
 
 
 @pytest.mark.parametrize(("model", "ask"), [row[1:] for row in ANSWERS], ids=[row[0] for row in ANSWERS])

@@ -1,6 +1,8 @@
 """Operations: alive, ready, measured, and honest about what it is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,9 +10,12 @@ import httpx
 import pytest
 
 from app import __version__
+from app.eventlog.log import EventLog
+from app.eventlog.notifier import LocalNotifier
 from app.main import create_app
+from app.query.follower import Follower
 from app.settings import Settings
-from tests.inside import Inside, application, run
+from tests.inside import Inside, application, run, until
 from tests.routers.answers import capture, head, problem
 from tests.server import Server
 from tests.streams import EventStream
@@ -45,6 +50,7 @@ def test_health_is_good_when_the_database_is_gone(tmp_path: Path) -> None:
 
 def test_readiness_is_asked_of_the_database(tmp_path: Path) -> None:
     async def look(cin: Inside) -> tuple[httpx.Response, httpx.Response]:
+        await until(lambda: cin.parts.follower.is_ready)
         ready = await cin.client.get("/readyz")
         await cin.parts.database.close()
         return ready, await cin.client.get("/readyz")
@@ -63,6 +69,33 @@ def test_nothing_is_ready_before_the_start(tmp_path: Path) -> None:
     for answer in run(ask()):
         problem(answer, 503, "unavailable")
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_server_is_ready_once_its_index_of_skills_is_loaded(tmp_path: Path) -> None:
+    async def look(cin: Inside) -> tuple[httpx.Response, httpx.Response]:
+        database, network = cin.parts.database, cin.parts.network
+        event_log = EventLog(database, LocalNotifier(), poll_seconds=0.2)
+        follower = Follower(network, event_log, database, cin.parts.metrics, idle_seconds=60)
+        cin.app.state.parts = replace(cin.parts, follower=follower)
+        before = await cin.client.get("/readyz")
+        following = asyncio.create_task(follower.run())
+        await until(lambda: follower.is_ready)
+        loaded = await cin.client.get("/readyz")
+        following.cancel()
+        return before, loaded
+
+    before, loaded = inside(tmp_path, look)
+    assert "index" in problem(before, 503, "unavailable")["detail"]
+    assert int(before.headers["retry-after"]) > 0
+    assert (loaded.status_code, loaded.json()) == (200, {"status": "ready"})
+
+
+def test_server_that_is_ready_again_matches_what_it_was_told_before(fresh_server: Server) -> None:
+    with httpx.Client(base_url=fresh_server.url) as api:
+        skill = capture(api)
+        fresh_server.restart()
+        [match] = api.post("/match", json={"message": skill["pattern"]}).json()["matches"]
+    assert (match["kind"], match["skill"]["id"]) == ("exact", skill["id"])
 
 
 def test_draining_server_is_not_ready_and_takes_no_streams_but_answers(tmp_path: Path) -> None:
@@ -111,6 +144,8 @@ def test_info_shows_the_head_this_process_has_come_to(api: httpx.Client) -> None
     "name",
     [
         "cin_captures_total",
+        "cin_answers_total",
+        "cin_indexed_skills",
         "cin_outcomes_total",
         "cin_commits_total",
         "cin_commit_seconds_bucket",
@@ -130,6 +165,7 @@ def test_info_shows_the_head_this_process_has_come_to(api: httpx.Client) -> None
 def test_metric_is_there(server: Server, api: httpx.Client, name: str) -> None:
     skill = capture(api)
     api.post(f"/skills/{skill['id']}/outcomes", json={"success": True})
+    api.post("/match", json={"message": skill["pattern"]})
     answer = api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert any(line.startswith((f"{name} ", f"{name}{{")) for line in answer.text.splitlines())

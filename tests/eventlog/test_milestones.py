@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.stream.milestones import Milestones
+from app.eventlog.milestones import Milestones
 from tests.inside import run, within
 
 

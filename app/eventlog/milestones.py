@@ -9,6 +9,11 @@ class Milestones:
     def __init__(self) -> None:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anybody waits."""
+        return any(not arrived.done() for _, arrived in self._waiting)
+
     async def wait(self, offset: int, timeout_seconds: float) -> bool:
         """Until `reach` has come to the offset; False if that takes too long."""
         arrived = asyncio.get_running_loop().create_future()

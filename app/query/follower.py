@@ -1,0 +1,166 @@
+"""The follower that keeps a network's skill index: loads it, moves it along the log, and lets it go when nobody asks.
+
+Who asks waits until the index has come to what this process has committed, so a skill is found as soon as its capture
+was answered, whatever the wakes do.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from app.errors import CINError, Unavailable
+from app.eventlog.log import EventLog, EventsTrimmed, Page
+from app.eventlog.milestones import Milestones
+from app.eventlog.network import Network
+from app.metrics import Metrics
+from app.query.skill_index import SkillIndex
+from app.query.snapshot import read_index
+from app.skills.document import SkillRow
+from app.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+_EVENTS_AT_ONCE = 25
+"""Events applied before others may use the event loop: 2 ms."""
+
+_WAIT_SECONDS = 60.0
+"""How long a question waits for an index that is being loaded."""
+
+_DEAD_SHARE = 4
+"""An index is made anew when it has one dead skill for so many living ones, and a thousand at least."""
+
+
+class Follower:
+    """The skill index of one network."""
+
+    def __init__(
+        self, network: Network, event_log: EventLog, database: Database, metrics: Metrics, *, idle_seconds: float
+    ) -> None:
+        self.network = network
+        self._log = event_log
+        self._database = database
+        self._metrics = metrics
+        self._idle_seconds = idle_seconds
+        self._index: SkillIndex | None = None
+        self._milestones = Milestones()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._asked_at = time.monotonic()
+        self._renewed: asyncio.Task[SkillIndex] | None = None
+        self._counted_meanwhile: list[SkillRow] = []
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether questions are answered at once; an index that rests comes back when it is asked."""
+        return self._index is not None or not self._wanted.is_set()
+
+    async def current(self) -> SkillIndex:
+        """The index, with all that this process has committed. Raises `Unavailable` if it does not get there in time."""
+        self._asked_at = time.monotonic()
+        index = self._index
+        if index is not None and index.offset >= self._log.newest(self.network.id):
+            return index
+        self._wanted.set()
+        if not await self._milestones.wait(self._log.newest(self.network.id), _WAIT_SECONDS) or self._index is None:
+            raise Unavailable("The index of skills is being loaded. Try again in a moment.")
+        return self._index
+
+    async def tag(self, filters: Sequence[Sequence[str]]) -> str:
+        """What differs after each change of what passes `filters`; while there is no index to tell, what nobody has seen."""
+        if self._index is None:
+            return secrets.token_hex(8)
+        return (await self.current()).clocks.tag(filters)
+
+    async def reached(self, offset: int, timeout_seconds: float) -> bool:
+        """Wait until the index has come to an offset; False if it takes too long."""
+        self._asked_at = time.monotonic()
+        if self._index is not None and self._index.offset >= offset:
+            return True
+        self._wanted.set()
+        return await self._milestones.wait(offset, timeout_seconds)
+
+    def count(self, skills: Sequence[SkillRow]) -> None:
+        """Learn new counters of skills, which are not in the log."""
+        if self._index is not None:
+            for skill in skills:
+                self._index.count(skill)
+        elif self._wanted.is_set():
+            self._counted_meanwhile += skills  # the snapshot that is being read may be older
+
+    async def run(self) -> None:
+        """Load and follow, rest when nobody asks, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._load()
+                await self._follow()
+            except CINError as error:
+                log.warning("index_failed", error=error.detail, next="it is loaded again in a second")
+                await asyncio.sleep(1)
+            except EventsTrimmed:
+                log.warning("index_overtaken", next="it is loaded again")
+            finally:
+                self._drop()
+
+    async def _load(self) -> None:
+        started = time.monotonic()
+        self._counted_meanwhile.clear()
+        index = await self._database.read(partial(read_index, network=self.network))
+        for skill in self._counted_meanwhile:
+            index.count(skill)
+        self._counted_meanwhile.clear()
+        self._show(index)
+        log.info("index_loaded", skills=len(index), offset=index.offset, seconds=round(time.monotonic() - started, 3))
+
+    async def _follow(self) -> None:
+        assert self._index is not None
+        async for page in self._log.follow(self.network.id, self._index.offset):
+            await self._apply(self._index, page)
+            await self._index.settle()
+            await self._renew()
+            if time.monotonic() - self._asked_at > self._idle_seconds and not self._milestones.is_awaited:
+                self._wanted.clear()
+                log.info("index_rests", skills=len(self._index), next="it is loaded again when it is asked")
+                return
+
+    async def _apply(self, index: SkillIndex, page: Page) -> None:
+        for start in range(0, len(page.events), _EVENTS_AT_ONCE):
+            for event in page.events[start : start + _EVENTS_AT_ONCE]:
+                if event.offset > index.offset:
+                    index.apply(event)
+            if index is self._index:
+                self._show(index)
+            await asyncio.sleep(0)
+
+    async def _renew(self) -> None:
+        """Load a new index in place of one that has many dead skills, while this one goes on answering."""
+        index = self._index
+        assert index is not None
+        if self._renewed is None:
+            if index.words.dead > max(1_000, len(index) // _DEAD_SHARE):
+                read = self._database.read(partial(read_index, network=self.network))
+                self._renewed = asyncio.create_task(read, name="renewed-index")
+        elif self._renewed.done():
+            renewed = self._renewed.result()
+            self._renewed = None
+            while renewed.offset < index.offset:
+                await self._apply(renewed, await self._log.read(self.network.id, renewed.offset))
+            renewed.take_counts(index)
+            self._show(renewed)
+            log.info("index_renewed", skills=len(renewed), offset=renewed.offset)
+
+    def _show(self, index: SkillIndex) -> None:
+        self._index = index
+        self._milestones.reach(index.offset)
+        self._metrics.indexed_skills.labels(self.network.name).set(len(index))
+
+    def _drop(self) -> None:
+        self._index = None
+        self._metrics.indexed_skills.labels(self.network.name).set(0)
+        if self._renewed is not None:
+            self._renewed.cancel()
+            self._renewed = None

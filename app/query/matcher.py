@@ -1,0 +1,174 @@
+"""The matcher: answers questions from a network's skill index, through the cache.
+
+There is one path. What does the index know of the question: its words, the patterns in it? Is a kept answer right by
+that? If not, it is found anew. What is looked at is looked at once for each request.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from app.errors import InvalidInput
+from app.eventlog.network import Network
+from app.models.position import Position
+from app.query.answer_cache import Answer, AnswerCache, Considered, Standing, make_etag
+from app.query.clocks import Moment
+from app.query.cursor import MOST_WORDS, WordCursor, parse_word_cursor, question_of
+from app.query.follower import Follower
+from app.query.matching import WORDS, Match, find_matches
+from app.query.patterns import Hit, PatternIndex, TooManyPlaces
+from app.query.question import MatchQuestion, SearchQuestion
+from app.query.skill_index import Known, SkillIndex
+from app.query.words import Plan, Scored, WordIndex
+
+_INLINE = 64 * 1024
+"""Characters of a message that is read on the event loop, in 3 ms; longer ones take a thread."""
+
+_INLINE_LOOKS = 5_000
+"""Places and shapes that are looked at on the event loop, in as much time."""
+
+Render = Callable[[Sequence[Match], Position], bytes]
+
+
+class _Seen(NamedTuple):
+    """What the index knew of a question at an offset."""
+
+    offset: int
+    hits: list[Hit]
+    plan: Plan
+
+    def stands(self) -> tuple[Standing, ...]:
+        """The patterns that stand in the message, and which skills have them."""
+        return tuple(Standing(hit.kind, hit.text, len(hit.slots), hit.slots[-1]) for hit in self.hits)
+
+
+class _Answered(NamedTuple):
+    """A body, the skills that were considered for it, and what a new one must score at least to be one of them."""
+
+    body: bytes
+    considered: list[Known]
+    floor: float
+
+
+class Matcher:
+    """Matches and searches the skills of one network."""
+
+    def __init__(self, network: Network, follower: Follower, cache: AnswerCache) -> None:
+        self._network = network
+        self._follower = follower
+        self._cache = cache
+
+    async def match(self, question: MatchQuestion, render: Render) -> Answer:
+        """The skills that fit a message, best first, as `render` writes them. Raises `Unavailable`."""
+        index = await self._follower.current()
+
+        async def look() -> _Seen:
+            offset = index.offset
+            hits = await _find_patterns(index.patterns, question)
+            return _Seen(offset, hits, index.words.plan(question.telling, WORDS))
+
+        def find(seen: _Seen) -> _Answered:
+            found = find_matches(index, question, seen.hits, seen.plan)
+            return _Answered(
+                render(found.matches, Position(self._network.epoch, seen.offset)), found.considered, found.floor
+            )
+
+        return await self._answer(index, question.key(self._network.id, render.__name__), look, find)
+
+    async def search(self, question: SearchQuestion) -> Answer:
+        """One page of the skills that have some of the words, those first that fit best. Raises `InvalidInput` for a
+        cursor that is not one, `Unavailable`."""
+        name = question_of("relevance", question.words, *question.filters)
+        cursor = parse_word_cursor(question.cursor, name) if question.cursor else None
+        index = await self._follower.current()
+
+        async def look() -> _Seen:
+            plan = Plan(cursor.weights, 0, 0) if cursor else index.words.plan(question.words, MOST_WORDS)
+            return _Seen(index.offset, [], plan)
+
+        def find(seen: _Seen) -> _Answered:
+            after = Scored(cursor.score, cursor.slot) if cursor else None
+            scored = index.words.best(seen.plan, question.limit + 1, question.filters, after)
+            page = scored[: question.limit]
+            skills = [known for each in page if (known := index.get(each.slot))]
+            scores = {each.slot: each.score for each in page}
+            skills.sort(key=lambda known: (scores[known.slot], known.document["confidence"], known.slot), reverse=True)
+            more = str(WordCursor(name, *page[-1], seen.plan.weights)) if len(scored) > len(page) else None
+            position = str(Position(self._network.epoch, seen.offset))
+            end = orjson.dumps({"next_cursor": more, "position": position})
+            body = b'{"skills":[' + b",".join(known.json for known in skills) + b"]," + end[1:]
+            return _Answered(body, skills, scored[-1].score if more else 0.0)
+
+        return await self._answer(index, question.key(self._network.id), look, find, question.filters)
+
+    async def having_all(self, question: SearchQuestion, most: int) -> list[str]:
+        """The ids of the newest skills that have all of the words, at most so many. Raises `Unavailable`."""
+        index = await self._follower.current()
+        plan = index.words.plan(question.words, most=1_000)
+        slots = index.words.having_all(plan, most, question.filters)
+        return [known.document["id"] for slot in slots if (known := index.get(slot))]
+
+    async def _answer(
+        self,
+        index: SkillIndex,
+        key: bytes,
+        look: Callable[[], Awaitable[_Seen]],
+        find: Callable[[_Seen], _Answered],
+        filters: Sequence[Sequence[str]] = (),
+    ) -> Answer:
+        looked: tuple[Moment, _Seen] | None = None
+
+        async def seen() -> _Seen:
+            nonlocal looked
+            if looked is None or looked[0] != index.clocks.now:
+                looked = index.clocks.now, await look()
+            return looked[1]
+
+        async def is_right(answer: Answer) -> bool:
+            present = await seen()
+            return (
+                present.plan == answer.plan
+                and present.stands() == answer.standing
+                and _words_hold(index.words, answer, filters)
+                and all(index.is_still(*skill) for skill in answer.considered)
+            )
+
+        async def find_anew() -> Answer:
+            present = await seen()
+            body, skills, floor = find(present)
+            considered = tuple(
+                Considered(k.document["id"], k.slot, k.document["captures"], k.document["usage_count"]) for k in skills
+            )
+            return Answer(body, make_etag(body), present.offset, present.plan, present.stands(), considered, floor)
+
+        return await self._cache.answer(key, lambda: index.clocks.now, is_right, find_anew)
+
+
+def _words_hold(words: WordIndex, answer: Answer, filters: Sequence[Sequence[str]]) -> bool:
+    """Whether no skill has come since with enough of the answer's words to be in it."""
+    return (
+        words.newest_clock(answer.plan) <= answer.offset
+        or words.best_since(answer.plan, filters, answer.offset) < answer.floor
+    )
+
+
+async def _find_patterns(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:
+    """The patterns in a message; at once if that is quick, else in a thread. Raises `InvalidInput`."""
+    if len(question.message) <= _INLINE:
+        try:
+            return patterns.find(question.log, _INLINE_LOOKS)
+        except TooManyPlaces:
+            pass
+    try:
+        return await asyncio.to_thread(_read_and_find, patterns, question)
+    except TooManyPlaces:
+        message = "repeats itself so much that patterns cannot be looked for in it; send the part that tells"
+        raise InvalidInput(f"The message {message}.", [("body.message", message)]) from None
+
+
+def _read_and_find(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:
+    hits = patterns.find(question.log)
+    _ = question.telling  # read here as well, for it takes a while too
+    return hits

@@ -1,0 +1,247 @@
+"""Matching: from a message and an index to the skills that fit, best first, each with where and why."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.query.patterns import Hit, Slot
+from app.query.question import MatchQuestion
+from app.query.skill_index import Known, SkillDocument, SkillIndex, words_in
+from app.query.words import BEST, Plan, Scored
+from app.skills.build_log import BuildLog
+from app.skills.masking import mask
+from app.skills.pattern import cleaned, is_plain_word, unmasked_weight, weight
+from app.skills.ranking import Candidate, Kind, rank, score
+from app.skills.reading import Place
+
+WORDS = 12
+"""The rarest words of a message that are looked for. More find hardly anything else (docs/decisions/0011)."""
+
+_ALTERNATIVES = 64
+"""Skills with one and the same pattern that are looked at: those that were used, and the newest."""
+
+_MASKED_ALTERNATIVES = 8
+"""The same for one signature, beside those that words find: they answer other values of the same error."""
+
+_RECENT = 1_000
+"""Among how many of the newest with one pattern those are sought that were used."""
+
+_MORE = 5
+"""Similar skills looked at beyond those asked for, so that confidence can decide among equals."""
+
+_TELLING_SHARE = 0.18
+"""How much of what a message says a similar skill must say too, at least."""
+
+_TELLING_BITS = 0.5
+"""How much of the weight of a word that hardly any skill has must agree, at least."""
+
+_AGREEING = 1.2
+"""What the same error type is worth to a similar skill."""
+
+_SHOWN_WORDS = 6
+
+
+class Span(NamedTuple):
+    """Where something stands in the message as it was sent: characters `start` to `end`, beginning in line `line`."""
+
+    line: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A skill that fits; `message[span.start:span.end]` is what of the message it fits."""
+
+    known: Known
+    kind: str
+    score: float
+    span: Span
+    matched: str
+    why: list[str]
+
+
+class FoundMatches(NamedTuple):
+    """Matches, best first; all skills that were considered; and what a new one must score at least to be one of them."""
+
+    matches: list[Match]
+    considered: list[Known]
+    floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A candidate, and what is to be said of it."""
+
+    candidate: Candidate
+    known: Known
+    place: Place
+    agrees: bool
+
+
+def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], plan: Plan) -> FoundMatches:
+    """The skills that fit, best first, at most `question.limit`."""
+    standing = {each.known.slot: each for each in _standing(index, question, hits, "exact", _ALTERNATIVES)}
+    telling = [each.place for each in standing.values() if not each.candidate.is_plain]
+    floor = math.inf
+    if len(telling) < question.limit:
+        scored = index.words.best(plan, question.limit + _MORE, at_least=_least_telling(plan))
+        floor = scored[-1].score if len(scored) == question.limit + _MORE else _least_telling(plan)
+        # What is known exactly need not also be answered by the same error with other names in it.
+        open_hits = [hit for hit in hits if not any(_overlap(hit.place, place) for place in telling)]
+        for each in _near(index, question, open_hits, plan, scored):
+            standing.setdefault(each.known.slot, each)
+    ranked = list(standing.values())
+    best = [ranked[place] for place in rank([each.candidate for each in ranked])[: question.limit]]
+    forms = index.words.forms(question.telling, plan) if any(each.candidate.kind == "similar" for each in best) else {}
+    spans = {place: _span(question.log, place) for place in {each.place for each in best}}
+    matches = [_to_match(index, question.log, each, spans[each.place], plan, forms) for each in best]
+    return FoundMatches(matches, [each.known for each in ranked], floor)
+
+
+def _standing(
+    index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], kind: Kind, most: int
+) -> Iterator[_Standing]:
+    """The skills whose pattern stands in the message in this way, at most so many for one pattern."""
+    for hit in hits:
+        if hit.kind == kind:
+            for slot in _few(index, hit.slots, most):
+                if known := index.get(slot):
+                    yield _stand(known, question, hit)
+
+
+def _near(
+    index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], plan: Plan, scored: Sequence[Scored]
+) -> Iterator[_Standing]:
+    """Skills that say much of what the message says, and those whose pattern stands in it once both are masked."""
+    masked = {hit.text: hit for hit in hits if hit.kind == "masked"}
+    place = _telling_place(index, question, plan) if scored else None
+    for each in scored:
+        known = index.get(each.slot)
+        if known is None or place is None:
+            continue
+        # Thousands may share a signature, such as that of a module that is missing: words find the best of them.
+        pattern = known.document["pattern"]
+        if masked and pattern is not None and (hit := masked.get(mask(cleaned(pattern)).text)):
+            yield _stand(known, question, hit)
+            continue
+        agrees = _agrees(known.document, question)
+        share = each.score / BEST / _said(plan) * (_AGREEING if agrees else 1)
+        yield _Standing(_similar(known, min(1.0, share)), known, place, agrees)
+    yield from _standing(index, question, hits, "masked", _MASKED_ALTERNATIVES)
+
+
+def _few(index: SkillIndex, slots: Sequence[Slot], most: int) -> Sequence[Slot]:
+    """Some of the skills with one pattern: those that were used, and the newest."""
+    if len(slots) <= most:
+        return slots
+    recent = slots[-_RECENT:]
+    used = [slot for slot in recent if index.is_used(slot)][-most // 2 :]
+    return list(dict.fromkeys([*used, *recent[-(most - len(used)) :]]))
+
+
+def _stand(known: Known, question: MatchQuestion, hit: Hit) -> _Standing:
+    skill = known.document
+    agrees = _agrees(skill, question)
+    exact = hit.kind == "exact"
+    type_share = 0.5 if skill["error_type"] is None else float(agrees)
+    candidate = Candidate(
+        kind=hit.kind,
+        is_plain=exact and is_plain_word(hit.text),
+        specificity=weight(hit.text) if exact else unmasked_weight(hit.text),
+        words=type_share if exact else (3 * _shared_values(skill, question.log, hit.place) + type_share) / 4,
+        confidence=skill["confidence"],
+        newness=known.slot,
+        group=hit.text,
+    )
+    return _Standing(candidate, known, hit.place, agrees)
+
+
+def _similar(known: Known, share: float) -> Candidate:
+    return Candidate(
+        kind="similar",
+        is_plain=False,
+        specificity=0,
+        words=share,
+        confidence=known.document["confidence"],
+        newness=known.slot,
+        group=None,
+    )
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return (one.line, one.start) < (other.end_line, other.end) and (other.line, other.start) < (one.end_line, one.end)
+
+
+def _said(plan: Plan) -> float:
+    """The weight of all that the message says; a word that no skill has counts half."""
+    return sum(weight for _, weight in plan.weights) + plan.unknown * plan.bits / 2
+
+
+def _least_telling(plan: Plan) -> float:
+    """The least score of a skill that is worth showing: a share of the message, and of what it takes to name one skill.
+
+    What that finds, and what it spares, stands in docs/decisions/0011.
+    """
+    return BEST * max(_TELLING_BITS * plan.bits, _TELLING_SHARE * _said(plan))
+
+
+def _agrees(skill: SkillDocument, question: MatchQuestion) -> bool:
+    kind = skill["error_type"]
+    return kind is not None and (kind == question.error_type or kind in question.telling)
+
+
+def _shared_values(skill: SkillDocument, log: BuildLog, place: Place) -> float:
+    """How many of the values that were masked in the pattern stand in the message too, 0 to 1."""
+    pattern = cleaned(skill["pattern"] or "")
+    values = {pattern[cut.start : cut.end] for cut in mask(pattern).cuts}
+    text = "\n".join(line.text for line in log.lines[place.line : place.end_line + 1])
+    return sum(value in text for value in values) / len(values) if values else 1.0
+
+
+def _telling_place(index: SkillIndex, question: MatchQuestion, plan: Plan) -> Place:
+    """The line whose words were looked for most."""
+    lines = question.telling_lines
+    weights = dict(plan.weights)
+
+    def told(line: int) -> int:
+        return sum(weights.get(word, 0) for word in index.words.split(question.log.lines[line].text))
+
+    line = max(lines, key=told, default=0)
+    if not question.log.lines:
+        return Place(0, 0, 0, 0)
+    text, body = question.log.lines[line]
+    return Place(line, body, line, len(text))
+
+
+def _to_match(
+    index: SkillIndex, log: BuildLog, each: _Standing, span: Span, plan: Plan, forms: dict[str, str]
+) -> Match:
+    kind = each.candidate.kind
+    why = []
+    if kind == "exact":
+        why.append(f"its pattern stands in line {span.line}")
+    elif kind == "masked":
+        why.append(f"its pattern stands in line {span.line} but for numbers, paths, names and the like")
+    else:
+        shared = [forms[word] for word in index.words.shared(plan, words_in(each.known.document)) if word in forms]
+        why.append(f"it shares the words {', '.join(shared[:_SHOWN_WORDS])}")
+    if each.agrees:
+        why.append(f"the error type is {each.known.document['error_type']}")
+    why += _history(each.known.document)
+    return Match(each.known, kind, score(each.candidate), span, log.sent[span.start : span.end], why)
+
+
+def _history(skill: SkillDocument) -> Iterator[str]:
+    if skill["usage_count"]:
+        yield f"it worked {skill['success_count']} of {skill['usage_count']} times"
+    if skill["captures"] > 1:
+        yield f"it was captured {skill['captures']} times"
+
+
+def _span(log: BuildLog, place: Place) -> Span:
+    if place.end <= place.start and place.line == place.end_line:
+        return Span(place.line + 1, 0, 0)
+    start = log.span(place.line, place.start, place.start + 1)[0]
+    return Span(place.line + 1, start, log.span(place.end_line, place.end - 1, place.end)[1])

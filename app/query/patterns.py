@@ -1,0 +1,222 @@
+"""The pattern index: which patterns of a network stand in a message, exactly or masked.
+
+The anchors of all patterns are in Aho-Corasick automata: a large base, and smaller ones for what came since. A pattern
+whose anchor is there already needs no automaton at all, only an entry. An automaton never changes: one takes the place
+of several, made in a thread, while readers go on with those.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ahocorasick_rs import AhoCorasick
+
+from app.skills.build_log import BuildLog
+from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape
+from app.skills.ranking import Kind
+from app.skills.reading import Place, Reading
+
+Slot = int
+"""Where the index keeps one version of a skill; newer ones have higher numbers."""
+
+_PIECE = 32 * 1024
+"""Characters searched at once, so that what is found in a hostile message is never in memory all at once."""
+
+_FRESH = 64
+"""Anchors that are looked for one by one, at most: 50 ns each in a short message."""
+
+_AT_ONCE = 512
+"""Anchors of which an automaton is made on the event loop, in a few milliseconds; more take a thread."""
+
+_TIMES_LARGER = 4
+"""How much larger an automaton must be than all that came after it, to stay as it is."""
+
+MOST_LOOKS = 3_000_000
+"""Places and shapes looked at in one message, at most: some seconds. Only messages made for it come to so many."""
+
+
+class TooManyPlaces(Exception):
+    """Patterns might stand in so many places of a message that looking at all of them takes too long."""
+
+
+class Hit(NamedTuple):
+    """Skills whose pattern, or its signature, stands in a message: `text`, and where it first does."""
+
+    kind: Kind
+    slots: Sequence[Slot]
+    text: str
+    place: Place
+
+
+class _Automaton(NamedTuple):
+    """Finds the anchors from number `start` up to `end`."""
+
+    start: int
+    end: int
+    find: AhoCorasick
+
+
+@dataclass(slots=True)
+class _Around:
+    """What may stand around an anchor."""
+
+    exact: frozenset[Shape] = frozenset()
+    masked: frozenset[Shape] = frozenset()
+    looks: int = 1
+
+    def count(self) -> None:
+        """Reckon what one place costs: a masked text takes five times as long, a long text longer than a short one."""
+        self.looks = 1 + sum(1 + shape.length // 200 for shape in self.exact)
+        self.looks += sum(5 + shape.length // 50 for shape in self.masked)
+
+
+class PatternIndex:
+    """All patterns of a network. Changed on one thread; `find` may run on any."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._anchors: list[str] = []
+        self._around: list[_Around] = []
+        self._automata: list[_Automaton] = []
+        # By hash, since patterns may be long and are many. It has 64 bits and a secret seed: none meets another's.
+        self._holders: dict[int, Slot | list[Slot]] = {}
+
+    def add(self, slot: Slot, pattern: Pattern) -> None:
+        """Take a pattern in. It is found from now on."""
+        if pattern.anchor is None:
+            if pattern.text:
+                self._hold("line", pattern.text, slot)
+        elif pattern.exact is not None:
+            around = self._around[self._number(pattern.anchor)]
+            self._hold("exact", pattern.text, slot)
+            if pattern.masked is not None:
+                self._hold("masked", pattern.signature, slot)
+            if pattern.exact not in around.exact or (pattern.masked and pattern.masked not in around.masked):
+                around.exact |= {pattern.exact}
+                around.masked |= {pattern.masked} if pattern.masked else frozenset()
+                around.count()
+
+    def remove(self, slot: Slot, pattern: Pattern) -> None:
+        """Take a pattern out. Its anchor stays, and finds nothing."""
+        for kind, text in (("line", pattern.text), ("exact", pattern.text), ("masked", pattern.signature)):
+            self._release(kind, text, slot)
+
+    def find(self, log: BuildLog, most_looks: int = MOST_LOOKS) -> list[Hit]:
+        """Every pattern that stands in the log, each where it first does.
+
+        Raises `TooManyPlaces` if that takes more than so many looks.
+        """
+        reading = Reading(log)
+        looks = 0
+        found: dict[tuple[str, str | None], Hit] = {}
+        for number, at in self._places(reading.text):
+            around = self._around[number]
+            looks += around.looks
+            if looks > most_looks:
+                raise TooManyPlaces
+            for shape in around.exact:
+                text = reading.exact(at, shape)
+                if text and (slots := self._held("exact", text)) and ("exact", text) not in found:
+                    found["exact", text] = Hit("exact", slots, text, reading.exact_place(at, shape))
+            for shape in around.masked:
+                text = reading.masked(at, shape)
+                if text and (slots := self._held("masked", text)) and ("masked", text) not in found:
+                    found["masked", text] = Hit("masked", slots, text, reading.masked_place(at, shape))
+        for number, line in enumerate(log.lines):
+            text = line.text[line.body :]
+            if slots := self._held("line", text):
+                place = Place(number, line.body, number, len(line.text))
+                found.setdefault(("line", text), Hit("exact", slots, text, place))
+        return list(found.values())
+
+    def settle(self) -> None:
+        """Put fresh anchors into an automaton if they are many. Does no more than can be done on the event loop."""
+        if len(self._anchors) - self._end <= _FRESH:
+            return
+        start = self._start_of_merge(self._end)
+        if len(self._anchors) - start > _AT_ONCE:
+            start = self._end
+        self._replace(_make(start, self._anchors[start:]))
+
+    async def compact(self) -> None:
+        """Let one automaton do the work of several, where they have become many."""
+        while (start := self._start_of_merge(self._last)) < self._last:
+            self._replace(await asyncio.to_thread(_make, start, self._anchors[start : self._end]))
+
+    def build(self) -> None:
+        """One automaton for everything: for an index that nobody reads yet."""
+        self._automata = [_make(0, self._anchors)]
+
+    @property
+    def _end(self) -> int:
+        """How many anchors the automata have."""
+        return self._automata[-1].end if self._automata else 0
+
+    @property
+    def _last(self) -> int:
+        """Where the last automaton starts."""
+        return self._automata[-1].start if self._automata else 0
+
+    def _start_of_merge(self, start: int) -> int:
+        """From where on to make one automaton, if one must be made from anchor `start` on: it swallows small ones."""
+        size = len(self._anchors) - start
+        for automaton in reversed(self._automata):
+            if automaton.end <= start and automaton.end - automaton.start < _TIMES_LARGER * size:
+                start, size = automaton.start, size + automaton.end - automaton.start
+        return start
+
+    def _replace(self, made: _Automaton) -> None:
+        before = [each for each in self._automata if each.end <= made.start]
+        after = [each for each in self._automata if each.start >= made.end]
+        self._automata = [*before, made, *after]
+
+    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        automata = self._automata  # read once: another thread may put others in their place
+        first_fresh = automata[-1].end if automata else 0
+        fresh = self._anchors[first_fresh:]
+        for begin in range(0, len(text), _PIECE):
+            piece = text[begin : begin + _PIECE + ANCHOR_LENGTH - 1]
+            for automaton in automata:
+                for index, at, _ in automaton.find.find_matches_as_indexes(piece, overlapping=True):
+                    if at < _PIECE:
+                        yield automaton.start + index, begin + at
+            for number, anchor in enumerate(fresh, first_fresh):
+                at = piece.find(anchor)
+                while 0 <= at < _PIECE:
+                    yield number, begin + at
+                    at = piece.find(anchor, at + 1)
+
+    def _number(self, anchor: str) -> int:
+        number = self._numbers.get(anchor)
+        if number is None:
+            number = self._numbers[anchor] = len(self._anchors)
+            self._around.append(_Around())  # before the anchor can be found
+            self._anchors.append(anchor)
+        return number
+
+    def _hold(self, kind: str, text: str, slot: Slot) -> None:
+        key = hash((kind, text))
+        held = self._holders.get(key)
+        if held is None:
+            self._holders[key] = slot
+        elif isinstance(held, int):
+            self._holders[key] = [held, slot]
+        else:
+            held.append(slot)
+
+    def _release(self, kind: str, text: str, slot: Slot) -> None:
+        key = hash((kind, text))
+        held = self._holders.get(key)
+        if isinstance(held, list) and slot in held:
+            held.remove(slot)
+        elif held == slot:
+            del self._holders[key]
+
+    def _held(self, kind: str, text: str) -> Sequence[Slot]:
+        held = self._holders.get(hash((kind, text)), ())
+        return (held,) if isinstance(held, int) else held
+
+
+def _make(start: int, anchors: Sequence[str]) -> _Automaton:
+    return _Automaton(start, start + len(anchors), AhoCorasick(anchors, store_patterns=False))

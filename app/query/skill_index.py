@@ -1,0 +1,209 @@
+"""The skill index: all active skills of a network in memory, as of one offset of its log.
+
+It is a follower like the hub's ring: made from a snapshot of the rows, then moved by events, never by anything else, so
+every process comes to the same. Counters are not in the log; who counts tells `count`, and answers show the newest.
+
+A skill's slot is the offset of the event that last changed it.
+"""
+
+from typing import NamedTuple, TypedDict, cast
+
+import orjson
+
+from app.eventlog.log import LoggedEvent
+from app.query.clocks import Clocks, facets, skill_key
+from app.query.patterns import PatternIndex, Slot
+from app.query.words import WordIndex, WordsOf, words_of
+from app.skills.document import NetworkName, SkillRow, dump, skill_json
+from app.skills.pattern import read_pattern
+
+
+class SkillDocument(TypedDict):
+    """A `SkillPublic`, decoded."""
+
+    id: str
+    name: str
+    description: str | None
+    error_type: str | None
+    pattern: str | None
+    resolution: str
+    context: str | None
+    tags: list[str]
+    status: str
+    captured_by: str
+    captures: int
+    usage_count: int
+    success_count: int
+    failure_count: int
+    success_rate: float | None
+    confidence: float
+    position: str
+    updated_at: str
+
+
+class Counters(TypedDict):
+    """What of a skill changes without an event."""
+
+    captures: int
+    usage_count: int
+    success_count: int
+    failure_count: int
+    success_rate: float | None
+    confidence: float
+    updated_at: str
+
+
+class Known(NamedTuple):
+    """An active skill as answers show it, decoded and as JSON, and its slot."""
+
+    slot: Slot
+    document: SkillDocument
+    json: bytes
+
+
+class SkillIndex:
+    """One network's active skills. Changed and asked on the event loop; `patterns.find` may run anywhere."""
+
+    def __init__(self, network: NetworkName, offset: int) -> None:
+        self.offset = offset
+        self.patterns = PatternIndex()
+        self.words = WordIndex(offset)
+        self.clocks = Clocks()
+        self._network = network
+        self._slots: dict[str, Slot] = {}
+        self._counters: dict[str, Counters] = {}
+        self._used: set[Slot] = set()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    # Filling
+
+    def load(self, skill: SkillRow) -> None:
+        """Take an active skill from the snapshot; `loaded` ends this."""
+        slot = skill["offset"]
+        self._slots[skill["id"]] = slot
+        if skill["usage_count"]:
+            self._used.add(slot)
+        if skill["pattern"] is not None:
+            self.patterns.add(slot, read_pattern(skill["pattern"]))
+        self.words.load(slot, words_in(cast(SkillDocument, skill)), skill_json(skill, self._network))
+
+    def loaded(self) -> None:
+        """Be ready for questions and events."""
+        self.patterns.build()
+        self.words.loaded()
+
+    # Following
+
+    def apply(self, event: LoggedEvent) -> None:
+        """Become what the event made of the network."""
+        body = event.data.encode()
+        raw = body[body.index(b'"skill":') + 8 : -1]
+        skill = cast(SkillDocument, orjson.loads(raw))
+        touched = {skill_key(skill["id"]), *_facets(skill)}
+        before = self._slots.pop(skill["id"], None)
+        if before is not None:
+            touched |= self._forget(before, event.offset)
+        if skill["status"] == "active":
+            self._keep(event.offset, skill, raw)
+        counters = self._counters.get(skill["id"])
+        if counters is not None and not _is_newer(counters, skill):
+            del self._counters[skill["id"]]
+        self.clocks.touch(touched)
+        self.offset = event.offset
+
+    def count(self, skill: SkillRow) -> None:
+        """Learn a skill's new counters. Those of a skill that comes with a later event may be told before it."""
+        self._counters[skill["id"]] = _counters(skill)
+        if skill["id"] in self._slots:
+            self._used.add(self._slots[skill["id"]])
+        self.clocks.touch([skill_key(skill["id"]), *facets(skill["error_type"], skill["captured_by"], skill["tags"])])
+
+    def take_counts(self, other: "SkillIndex") -> None:
+        """Learn what another index of the same network was told."""
+        self._counters |= other._counters
+        self._used.update(self._slots[skill_id] for skill_id in other._counters if skill_id in self._slots)
+
+    async def settle(self) -> None:
+        """Put what came lately where it is found fastest. Answers are the same before, meanwhile and after."""
+        self.patterns.settle()
+        await self.patterns.compact()
+        await self.words.settle()
+
+    # Asking
+
+    def get(self, slot: Slot) -> Known | None:
+        """The skill, if it is still what it was at that offset."""
+        raw = self.words.document(slot)
+        if raw is None:
+            return None
+        document = cast(SkillDocument, orjson.loads(raw))
+        if self._slots.get(document["id"]) != slot:
+            return None
+        counters = self._counters.get(document["id"])
+        if counters is not None and _is_newer(counters, document):
+            document = cast(SkillDocument, {**document, **counters})
+            raw = dump(document)
+        return Known(slot, document, raw)
+
+    def is_still(self, skill_id: str, slot: Slot, captures: int, usage_count: int) -> bool:
+        """Whether the skill is still what it was at that offset, with those counters."""
+        counters = self._counters.get(skill_id)
+        return self._slots.get(skill_id) == slot and (
+            counters is None or (counters["captures"] <= captures and counters["usage_count"] <= usage_count)
+        )
+
+    def is_used(self, slot: Slot) -> bool:
+        """Whether any agent has said how the skill worked, or it was captured again."""
+        return slot in self._used
+
+    def _keep(self, slot: Slot, skill: SkillDocument, raw: bytes) -> None:
+        self._slots[skill["id"]] = slot
+        if skill["usage_count"] or skill["id"] in self._counters:
+            self._used.add(slot)
+        if skill["pattern"] is not None:
+            self.patterns.add(slot, read_pattern(skill["pattern"]))
+        self.words.add(slot, words_in(skill), raw)
+
+    def _forget(self, slot: Slot, offset: int) -> set[str]:
+        raw = self.words.document(slot)
+        assert raw is not None, "the index has every skill that has a slot"
+        skill = cast(SkillDocument, orjson.loads(raw))
+        if skill["pattern"] is not None:
+            self.patterns.remove(slot, read_pattern(skill["pattern"]))
+        self.words.remove(slot, words_in(skill), offset)
+        self._used.discard(slot)
+        return set(_facets(skill))
+
+
+def words_in(skill: SkillDocument) -> WordsOf:
+    """A skill's text by what it is worth to the word index."""
+    return WordsOf(
+        title=words_of([skill["name"].replace("-", " "), skill["error_type"], skill["pattern"]]),
+        head=words_of([skill["description"], *skill["tags"]]),
+        text=words_of([skill["resolution"], skill["context"]]),
+        facets=_facets(skill),
+    )
+
+
+def _facets(skill: SkillDocument) -> tuple[str, ...]:
+    return facets(skill["error_type"], skill["captured_by"], skill["tags"])
+
+
+def _is_newer(counters: Counters, document: SkillDocument) -> bool:
+    """Whether the counters say more than the document: these two only grow."""
+    return counters["captures"] > document["captures"] or counters["usage_count"] > document["usage_count"]
+
+
+def _counters(skill: SkillRow) -> Counters:
+    used = skill["usage_count"]
+    return {
+        "captures": skill["captures"],
+        "usage_count": used,
+        "success_count": skill["success_count"],
+        "failure_count": skill["failure_count"],
+        "success_rate": skill["success_count"] / used if used else None,
+        "confidence": round(skill["confidence"], 4),
+        "updated_at": skill["updated_at"],
+    }

@@ -1,0 +1,422 @@
+"""The word index: skills by the words in them, best first.
+
+A Tantivy index in memory has most of them. Committing to it takes 5 to 100 ms, so what was captured since the last
+commit is in a small index of our own beside it, and both are asked. A skill scores the same in either, because the
+score is ours: every word of the question that stands in the skill counts its weight, times what the field is worth.
+
+The weight of a word comes from how many skills have it, rounded to a power of four, so a new skill seldom changes the
+scores of others: an answer stays right until a skill with one of its words comes or goes (docs/decisions/0011).
+"""
+
+import asyncio
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
+
+import tantivy
+from tantivy import FieldType, Occur, Query
+
+from app.query.patterns import Slot
+from app.skills.words import with_code_words
+
+FIELDS = (("title", 10), ("head", 7), ("text", 13))
+"""Fields, each with all that stands in those before it, and what a word in it adds: 30 for one in the title (name, error
+type, pattern), 20 in the rest of the head (description, tags), 13 in the remaining text (resolution, context)."""
+
+BEST = sum(worth for _, worth in FIELDS)
+"""What a word adds that stands in the title."""
+
+_WINDOW = 4_096
+"""Slots looked through at once for the newest of many skills with the same score."""
+
+_SETTLE_AT = 1_000
+"""Skills beside the Tantivy index, at most, before they are committed to it."""
+
+_CLOCKS = 500_000
+"""Words whose clocks are kept. Beyond, all count as touched just then."""
+
+_ADDRESSES = 4_096
+"""Skills just found whose place in the index is remembered, for their documents are asked for next."""
+
+_LONGEST_WORD = 64
+_WRITTEN = re.compile(r"\w{1,64}")
+_BULK_BYTES = 128_000_000
+_WRITER_BYTES = 30_000_000
+"""Memory that Tantivy's writer may use for what is not committed: when everything is loaded, and afterwards."""
+
+
+class WordsOf(NamedTuple):
+    """A skill's text, in parts, and its `facets`, what lists can be filtered by."""
+
+    title: str
+    head: str
+    text: str
+    facets: tuple[str, ...]
+
+    @property
+    def fields(self) -> tuple[str, str, str]:
+        """The texts of `FIELDS`."""
+        head = f"{self.title}\n{self.head}"
+        return self.title, head, f"{head}\n{self.text}"
+
+
+class Plan(NamedTuple):
+    """The words of a question that are looked for, the rarest, each with its weight. Equal plans find the same.
+
+    `unknown` is the number of words that no skill has, `bits` the weight of a word that hardly any skill has.
+    """
+
+    weights: tuple[tuple[str, int], ...]
+    unknown: int
+    bits: int
+
+
+class Scored(NamedTuple):
+    """A skill, and how well it fits: for every word its weight times what the field is worth."""
+
+    score: float
+    slot: Slot
+
+
+class _Recent:
+    """Skills that are not in the Tantivy index yet."""
+
+    def __init__(self) -> None:
+        self.documents: dict[Slot, tuple[WordsOf, bytes]] = {}
+        self.unread: list[Slot] = []
+        self.facets: defaultdict[str, set[Slot]] = defaultdict(set)
+        self._slots: dict[str, defaultdict[str, list[Slot]]] = {name: defaultdict(list) for name, _ in FIELDS}
+
+    def add(self, slot: Slot, facets: Iterable[str], fields: Sequence[set[str]]) -> None:
+        for slots, found in zip(self._slots.values(), fields, strict=True):
+            for word in found:
+                slots[word].append(slot)
+        for facet in facets:
+            self.facets[facet].add(slot)
+
+    def frequency(self, word: str) -> int:
+        return len(self._having("text", word))
+
+    def scores(self, plan: Plan, facets: Sequence[Sequence[str]]) -> dict[Slot, int]:
+        found: Counter[Slot] = Counter()
+        for word, weight in plan.weights:
+            for name, worth in FIELDS:
+                for slot in self._having(name, word):
+                    found[slot] += weight * worth
+        wanted = self._passing(facets)
+        return {slot: score for slot, score in found.items() if all(slot in slots for slots in wanted)}
+
+    def having_all(self, words: Sequence[str], facets: Sequence[Sequence[str]]) -> set[Slot]:
+        return set.intersection(*(set(self._having("text", word)) for word in words), *self._passing(facets))
+
+    def _having(self, name: str, word: str) -> Sequence[Slot]:
+        return self._slots[name].get(word, ())
+
+    def _passing(self, facets: Sequence[Sequence[str]]) -> list[set[Slot]]:
+        return [set().union(*(self.facets.get(each, ()) for each in any_of)) for any_of in facets]
+
+
+class WordIndex:
+    """The skills of one network by their words. Changed and asked on the event loop."""
+
+    def __init__(self, offset: int) -> None:
+        self._analyzer = _analyzer()
+        self._clocks: dict[str, int] = {}
+        self._floor = offset
+        self._settled_to = offset
+        schema = tantivy.SchemaBuilder()
+        for name, _ in FIELDS:
+            schema.add_text_field(name, tokenizer_name="words", index_option="basic")
+        schema.add_text_field("facet", tokenizer_name="raw", index_option="basic")
+        schema.add_unsigned_field("slot", indexed=True, fast=True)
+        schema.add_bytes_field("document", stored=True)
+        self._schema = schema.build()
+        self._index = tantivy.Index(self._schema)
+        self._index.register_tokenizer("words", self._analyzer)
+        self._writer = self._index.writer(_BULK_BYTES, num_threads=2)
+        self._searcher = self._index.searcher()
+        self._addresses: dict[Slot, tantivy.DocAddress] = {}
+        self._recent = _Recent()
+        self._settling = _Recent()
+        self._dead: set[Slot] = set()
+        self._dead_words: Counter[str] = Counter()
+        self._live = 0
+        self._newest: Slot = 0
+
+    def __len__(self) -> int:
+        return self._live
+
+    @property
+    def dead(self) -> int:
+        """How many skills are still in the index that are no longer found."""
+        return len(self._dead)
+
+    def load(self, slot: Slot, words: WordsOf, document: bytes) -> None:
+        """Take a skill into an index that nobody reads yet; `loaded` ends this."""
+        self._writer.add_document(_to_tantivy(slot, words, document))
+        self._live += 1
+        self._newest = max(self._newest, slot)
+
+    def loaded(self) -> None:
+        """All that was loaded is found from now on."""
+        self._writer.commit()
+        self._writer.wait_merging_threads()
+        self._writer = self._index.writer(_WRITER_BYTES, num_threads=1)
+        self._refresh()
+
+    def add(self, slot: Slot, words: WordsOf, document: bytes) -> None:
+        """Take a skill in: it is found from now on."""
+        self._recent.documents[slot] = (words, document)
+        self._recent.unread.append(slot)
+        self._live += 1
+        self._newest = slot
+
+    def remove(self, slot: Slot, words: WordsOf, offset: int) -> None:
+        """Find a skill no longer, as of the event at `offset`. `words` is what it was added with."""
+        self._dead.add(slot)
+        found = self.split(words.fields[-1])
+        self._dead_words.update(found)
+        self._touch(found, offset)
+        self._live -= 1
+
+    def best_since(self, plan: Plan, facets: Sequence[Sequence[str]], offset: int) -> float:
+        """The best score of a skill that came after an offset, or more; infinity if that is too long ago to tell."""
+        if offset < self._settled_to:
+            return math.inf
+        self._read()
+        return max(
+            (
+                score
+                for part in (self._recent, self._settling)
+                for slot, score in part.scores(plan, facets).items()
+                if slot > offset
+            ),
+            default=0.0,
+        )
+
+    def newest_clock(self, plan: Plan) -> int:
+        """The offset that last touched one of the words."""
+        self._read()
+        return max((self._clocks.get(word, self._floor) for word, _ in plan.weights), default=0)
+
+    def split(self, text: str) -> set[str]:
+        """The words of a text, as the index has them: in lower case, and without what grammar puts at their ends."""
+        return set(self._analyzer.analyze(text))
+
+    def forms(self, text: str, plan: Plan) -> dict[str, str]:
+        """How the words of a plan are written in the text that it was made from."""
+        planned = {word for word, _ in plan.weights}
+        forms: dict[str, str] = {}
+        for written in dict.fromkeys(_WRITTEN.findall(text)):
+            for word in planned.intersection(self.split(with_code_words(written))):
+                forms.setdefault(word, written)
+            if len(forms) == len(planned):
+                break
+        return forms
+
+    def shared(self, plan: Plan, skill: WordsOf) -> list[str]:
+        """The words of a plan that a skill has, the rarest first."""
+        has = self.split(skill.fields[-1])
+        return [word for word, _ in sorted(plan.weights, key=lambda each: -each[1]) if word in has]
+
+    def plan(self, text: str, most: int) -> Plan:
+        """Which words of a text to look for: of those that some skill has, the rarest, `most` of them."""
+        self._read()
+        bits = self._live.bit_length() + 1
+        words = self.split(with_code_words(text))
+        known = [
+            (max(1, bits - frequency.bit_length()), word) for word in words if (frequency := self._frequency(word)) > 0
+        ]
+        known.sort(reverse=True)
+        return Plan(tuple(sorted((word, weight) for weight, word in known[:most])), len(words) - len(known), bits)
+
+    def best(
+        self,
+        plan: Plan,
+        count: int,
+        facets: Sequence[Sequence[str]] = (),
+        after: Scored | None = None,
+        at_least: float = 0.0,
+    ) -> list[Scored]:
+        """The `count` best skills that have a word of the plan, newer ones first among equals.
+
+        `facets` must all hold, each by any of its values. `after` goes on behind what was found before. Skills with a
+        score below `at_least` are left out.
+        """
+        if not plan.weights:
+            return []
+        self._read()
+        recent = [
+            Scored(score, slot)
+            for part in (self._recent, self._settling)
+            for slot, score in part.scores(plan, facets).items()
+        ]
+        found = [each for each in recent if each.slot not in self._dead and (after is None or each < after)]
+        found += self._settled(self._query(plan, facets), count, after, at_least)
+        return sorted((each for each in found if each.score >= at_least), reverse=True)[:count]
+
+    def having_all(self, plan: Plan, count: int, facets: Sequence[Sequence[str]] = ()) -> list[Slot]:
+        """The newest skills that have every word of the plan, `count` at most."""
+        if not plan.weights or plan.unknown:
+            return []
+        self._read()
+        words = [word for word, _ in plan.weights]
+        recent = [slot for part in (self._recent, self._settling) for slot in part.having_all(words, facets)]
+        terms = [Query.const_score_query(Query.term_query(self._schema, "text", word), 0.0) for word in words]
+        query = Query.boolean_query([(Occur.Must, each) for each in (*terms, *self._filters(facets))])
+        hits = self._searcher.search(query, count + len(self._dead), count=False, order_by_field="slot").hits
+        found = {slot for slot in (*recent, *(slot for slot, _ in hits)) if slot not in self._dead}
+        return sorted(found, reverse=True)[:count]
+
+    def document(self, slot: Slot) -> bytes | None:
+        """What was added with a skill."""
+        for part in (self._recent, self._settling):
+            if slot in part.documents:
+                return part.documents[slot][1]
+        address = self._addresses.get(slot)
+        if address is None:
+            hits = self._searcher.search(Query.term_query(self._schema, "slot", slot), 1, count=False).hits
+            if not hits:
+                return None
+            address = hits[0][1]
+        return cast(bytes, self._searcher.doc(address).get_first("document"))
+
+    async def settle(self) -> None:
+        """Commit recent skills to the Tantivy index, if they are many; in a thread, while others go on asking."""
+        if len(self._recent.documents) < _SETTLE_AT:
+            return
+        self._settling, self._recent = self._recent, _Recent()
+        await asyncio.to_thread(self._commit, self._settling)
+        self._refresh()
+        if self._settling.unread:
+            # Nobody has asked since. Which words came is not known, so whatever was answered before is looked at again.
+            self._clocks.clear()
+            self._floor = max(self._settling.unread)
+        self._settled_to = max(self._settling.documents)
+        self._settling = _Recent()
+
+    def _read(self) -> None:
+        """Look at what came since the last question. Nobody asks during an import, which then goes a third faster."""
+        for part in (self._settling, self._recent):
+            for slot in part.unread:
+                words = part.documents[slot][0]
+                fields = [self.split(text) for text in words.fields]
+                part.add(slot, words.facets, fields)
+                self._touch(fields[-1], slot)
+            part.unread.clear()
+
+    def _touch(self, words: Iterable[str], offset: int) -> None:
+        if len(self._clocks) > _CLOCKS:
+            self._clocks.clear()
+            self._floor = offset
+        for word in words:
+            if self._clocks.get(word, 0) < offset:
+                self._clocks[word] = offset
+
+    def _commit(self, recent: _Recent) -> None:
+        for slot, (words, document) in recent.documents.items():
+            self._writer.add_document(_to_tantivy(slot, words, document))
+        self._writer.commit()
+
+    def _refresh(self) -> None:
+        self._index.reload()
+        self._searcher = self._index.searcher()
+        self._addresses.clear()  # they are places in the searcher that was
+
+    def _frequency(self, word: str) -> int:
+        """How many living skills have the word."""
+        recent = self._recent.frequency(word) + self._settling.frequency(word)
+        return self._searcher.doc_freq("text", word) + recent - self._dead_words[word]
+
+    def _query(self, plan: Plan, facets: Sequence[Sequence[str]]) -> Query:
+        words = [
+            (Occur.Should, Query.const_score_query(Query.term_query(self._schema, name, word), float(weight * worth)))
+            for word, weight in plan.weights
+            for name, worth in FIELDS
+        ]
+        if not facets:
+            return Query.boolean_query(words)
+        return Query.boolean_query(
+            [(Occur.Must, each) for each in (Query.boolean_query(words), *self._filters(facets))]
+        )
+
+    def _filters(self, facets: Sequence[Sequence[str]]) -> list[Query]:
+        return [
+            Query.const_score_query(Query.term_set_query(self._schema, "facet", list(any_of)), 0.0) for any_of in facets
+        ]
+
+    def _settled(self, query: Query, count: int, after: Scored | None, at_least: float) -> list[Scored]:
+        """The best in the Tantivy index, `count` or more if there are so many, in no order.
+
+        Tantivy breaks ties as it likes, so of the last score those are sought separately that are newest.
+        """
+        found = [] if after is None else self._of_score(query, after.score, count, after.slot)
+        most = 2 * count + 16
+        while len(found) < count:
+            hits = self._searcher.search(query, most, count=False).hits
+            is_all = len(hits) < most
+            cut = 0.0 if is_all else hits[-1][0]
+            above = self._living([hit for hit in hits if hit[0] > cut and (after is None or hit[0] < after.score)])
+            if is_all or cut < at_least or len(found) + len(above) >= count:
+                return found + above
+            if after is None or cut < after.score:
+                tied = self._of_score(query, cut, count - len(found) - len(above), None)
+                if len(found) + len(above) + len(tied) >= count:
+                    return found + above + tied
+            most *= 8
+        return found
+
+    def _of_score(self, query: Query, score: float, count: int, below: Slot | None) -> list[Scored]:
+        """The `count` newest skills, or more, that have exactly this score, of those older than `below`."""
+        newest = self._newest if below is None else below - 1
+        found: list[Scored] = []
+        window = _WINDOW
+        while newest > 0 and len(found) < count:
+            span = Query.range_query(self._schema, "slot", FieldType.Unsigned, max(1, newest - window + 1), newest)
+            both = Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(span, 0.0))])
+            hits = self._searcher.search(both, window, count=False).hits
+            found += self._living([hit for hit in hits if hit[0] == score])
+            newest, window = newest - window, window * 4
+        return found
+
+    def _living(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> list[Scored]:
+        addresses = [address for _, address in hits]
+        slots = cast(list[Slot], self._searcher.fast_field_values("slot", addresses))
+        if len(self._addresses) > _ADDRESSES:
+            self._addresses.clear()
+        self._addresses.update(zip(slots, addresses, strict=True))
+        return [Scored(score, slot) for (score, _), slot in zip(hits, slots, strict=True) if slot not in self._dead]
+
+
+def _rounded_bits(frequency: int) -> int:
+    """The length of a frequency in bits, one of each two: 1 for 1 to 3, 3 for 4 to 15, 5 for 16 to 63 …"""
+    return (frequency.bit_length() - 1) // 2 * 2 + 1
+
+
+def words_of(texts: Iterable[str | None]) -> str:
+    """Texts as one, for the index."""
+    return with_code_words("\n".join(text for text in texts if text))
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(tantivy.Filter.remove_long(_LONGEST_WORD + 1))
+        .filter(tantivy.Filter.lowercase())
+        .filter(tantivy.Filter.stopword("english"))
+        .filter(tantivy.Filter.stemmer("english"))
+        .build()
+    )
+
+
+def _to_tantivy(slot: Slot, words: WordsOf, document: bytes) -> tantivy.Document:
+    made = tantivy.Document()
+    for (name, _), text in zip(FIELDS, words.fields, strict=True):
+        made.add_text(name, text)
+    for facet in words.facets:
+        made.add_text("facet", facet)
+    made.add_unsigned("slot", slot)
+    made.add_bytes("document", document)
+    return made

@@ -1,0 +1,138 @@
+"""A log as patterns are looked for in it: where an anchor stands, what stands around it, as written and masked."""
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import NamedTuple
+
+from app.skills.build_log import BuildLog
+from app.skills.masking import Masked, mask
+from app.skills.pattern import Shape, to_masked, to_original
+
+
+class Place(NamedTuple):
+    """From a line and column of a log to a line and column, the end exclusive."""
+
+    line: int
+    start: int
+    end_line: int
+    end: int
+
+
+class Reading:
+    """One reading of one log; what was masked once is kept."""
+
+    def __init__(self, log: BuildLog) -> None:
+        self._lines = log.lines
+        self.text = "\n".join([line.text for line in log.lines])
+        self._starts = list(accumulate((len(line.text) + 1 for line in log.lines), initial=0))
+        self._has_prefixes = any(line.body for line in log.lines)
+        self._pieces: dict[tuple[int, int, bool], _Piece] = {}
+
+    def exact(self, at: int, shape: Shape) -> str | None:
+        """The text of that shape around the anchor at `at`; None if there is no room for it."""
+        if shape.lines > 1 and self._has_prefixes:
+            block = self._block(at, shape, masked=False)
+            return block.text if block and not (shape.whole_words and block.cuts_words()) else None
+        start, end = at - shape.offset, at - shape.offset + shape.length
+        if start < 0 or end > len(self.text) or (shape.whole_words and self._cuts_words(start, end)):
+            return None
+        return self.text[start:end]
+
+    def masked(self, at: int, shape: Shape) -> str | None:
+        """The masked text of that shape around the anchor at `at`; None if there is none."""
+        block = self._block(at, shape, masked=True)
+        return block and block.text
+
+    def exact_place(self, at: int, shape: Shape) -> Place:
+        """Where `exact` found its text."""
+        if shape.lines > 1 and self._has_prefixes:
+            return self._place(at, shape, masked=False)
+        start, end = at - shape.offset, at - shape.offset + shape.length
+        line, end_line = self._line_of(start), self._line_of(end - 1)
+        return Place(line, start - self._starts[line], end_line, end - self._starts[end_line])
+
+    def masked_place(self, at: int, shape: Shape) -> Place:
+        """Where `masked` found its text."""
+        return self._place(at, shape, masked=True)
+
+    def _line_of(self, at: int) -> int:
+        return bisect_right(self._starts, at) - 1
+
+    def _cuts_words(self, start: int, end: int) -> bool:
+        return _cuts_word(self.text, start) or _cuts_word(self.text, end)
+
+    def _block(self, at: int, shape: Shape, *, masked: bool) -> "_Block | None":
+        """The lines that a text of that shape would take, and where in them it would start."""
+        line = self._line_of(at)
+        first = line - shape.lines_before
+        if first < 0 or first + shape.lines > len(self._lines):
+            return None
+        pieces = [self._piece(each, first, masked=masked) for each in range(first, first + shape.lines)]
+        anchor = to_masked(pieces[line - first].view, at - self._starts[line] - pieces[line - first].begins)
+        if anchor is None:
+            return None
+        start = sum(len(piece.view.text) + 1 for piece in pieces[: line - first]) + anchor - shape.offset
+        if start < 0:
+            return None
+        text = _cut_out(pieces, start, start + shape.length)
+        return _Block(first, pieces, start, text) if len(text) == shape.length else None
+
+    def _piece(self, line: int, first: int, *, masked: bool) -> "_Piece":
+        """A line as one of several: only the first may have its prefix, for a pattern might begin in it."""
+        text, body = self._lines[line]
+        begins = 0 if line == first else body
+        piece = self._pieces.get((line, begins, masked))
+        if piece is None:
+            view = mask(text[begins:]) if masked else Masked(text[begins:], ())
+            piece = self._pieces[line, begins, masked] = _Piece(begins, view)
+        return piece
+
+    def _place(self, at: int, shape: Shape, *, masked: bool) -> Place:
+        block = self._block(at, shape, masked=masked)
+        assert block is not None
+        line, start = block.find(block.start, is_end=False)
+        end_line, end = block.find(block.start + len(block.text), is_end=True)
+        return Place(line, start, end_line, end)
+
+
+class _Piece(NamedTuple):
+    """A line from column `begins` on, as written or masked."""
+
+    begins: int
+    view: Masked
+
+
+class _Block(NamedTuple):
+    """Lines from `first` on, and a text that starts in them at `start`."""
+
+    first: int
+    pieces: list[_Piece]
+    start: int
+    text: str
+
+    def cuts_words(self) -> bool:
+        """Whether a letter or digit goes on where the text begins or ends."""
+        start, end = self.start, self.start + len(self.text)
+        return any(_cuts_word(_cut_out(self.pieces, max(0, at - 1), at + 1), min(at, 1)) for at in (start, end))
+
+    def find(self, at: int, *, is_end: bool) -> tuple[int, int]:
+        """The line and the column of a place in the block."""
+        for line, (begins, view) in enumerate(self.pieces, self.first):
+            if at <= len(view.text):
+                return line, begins + to_original(view, at, is_end=is_end)
+            at -= len(view.text) + 1
+        raise ValueError("the place is not in the block")
+
+
+def _cuts_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+
+
+def _cut_out(pieces: list[_Piece], start: int, end: int) -> str:
+    """`"\n".join(…)[start:end]`, without making the whole of what may be very long lines."""
+    found = []
+    for piece in pieces:
+        text = piece.view.text
+        found.append(text[max(start, 0) : max(end, 0)])
+        start, end = start - len(text) - 1, end - len(text) - 1
+    return "\n".join(found)
