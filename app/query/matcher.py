@@ -21,10 +21,16 @@ from app.query.matching import WORDS, Match, find_matches
 from app.query.patterns import Hit, PatternIndex, TooManyPlaces
 from app.query.question import MatchQuestion, SearchQuestion
 from app.query.skill_index import Known, SkillIndex
-from app.query.words import Plan, Scored, WordIndex
+from app.query.words import Plan, Scored, WordIndex, plan_of
 
 _INLINE = 64 * 1024
 """Characters of a message that is read on the event loop, in 3 ms; longer ones take a thread."""
+
+_MATCH_SKILLS = 4_000
+_SEARCH_SKILLS = 20_000
+"""Skills whose scores are added up for one question, about; 10,000 take 1 ms. Only common words take it that far."""
+
+_POINTED_AT = 100
 
 _INLINE_LOOKS = 5_000
 """Places and shapes that are looked at on the event loop, in as much time."""
@@ -67,7 +73,7 @@ class Matcher:
         async def look() -> _Seen:
             offset = index.offset
             hits = await _find_patterns(index.patterns, question)
-            return _Seen(offset, hits, index.words.plan(question.telling, WORDS))
+            return _Seen(offset, hits, index.words.plan(question.telling, WORDS, _MATCH_SKILLS))
 
         def find(seen: _Seen) -> _Answered:
             found = find_matches(index, question, seen.hits, seen.plan)
@@ -85,7 +91,11 @@ class Matcher:
         index = await self._follower.current()
 
         async def look() -> _Seen:
-            plan = Plan(cursor.weights, 0, 0) if cursor else index.words.plan(question.words, MOST_WORDS)
+            plan = (
+                plan_of(cursor.weights, cursor.bits, _SEARCH_SKILLS)
+                if cursor
+                else index.words.plan(question.words, MOST_WORDS, _SEARCH_SKILLS)
+            )
             return _Seen(index.offset, [], plan)
 
         def find(seen: _Seen) -> _Answered:
@@ -95,7 +105,9 @@ class Matcher:
             skills = [known for each in page if (known := index.get(each.slot))]
             scores = {each.slot: each.score for each in page}
             skills.sort(key=lambda known: (scores[known.slot], known.document["confidence"], known.slot), reverse=True)
-            more = str(WordCursor(name, *page[-1], seen.plan.weights)) if len(scored) > len(page) else None
+            more = (
+                str(WordCursor(name, *page[-1], seen.plan.bits, seen.plan.weights)) if len(scored) > len(page) else None
+            )
             position = str(Position(self._network.epoch, seen.offset))
             end = orjson.dumps({"next_cursor": more, "position": position})
             body = b'{"skills":[' + b",".join(known.json for known in skills) + b"]," + end[1:]
@@ -106,7 +118,7 @@ class Matcher:
     async def having_all(self, question: SearchQuestion, most: int) -> list[str]:
         """The ids of the newest skills that have all of the words, at most so many. Raises `Unavailable`."""
         index = await self._follower.current()
-        plan = index.words.plan(question.words, most=1_000)
+        plan = index.words.plan(question.words, 1_000, _SEARCH_SKILLS)
         slots = index.words.having_all(plan, most, question.filters)
         return [known.document["id"] for slot in slots if (known := index.get(slot))]
 
@@ -170,5 +182,9 @@ async def _find_patterns(patterns: PatternIndex, question: MatchQuestion) -> lis
 
 def _read_and_find(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:
     hits = patterns.find(question.log)
-    _ = question.telling  # read here as well, for it takes a while too
+    # Read here as well, for that takes a while too: the lines that tell, and those that an answer may point at.
+    places = {hit.place.line for hit in hits[:_POINTED_AT]} | set(question.telling_lines[:_POINTED_AT])
+    for line in places:
+        question.log.span(line, 0, 0)
+    _ = question.telling
     return hits

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.query.patterns import Hit, Slot
-from app.query.question import MatchQuestion
+from app.query.question import TELLING_CHARACTERS, MatchQuestion
 from app.query.skill_index import Known, SkillDocument, SkillIndex, words_in
 from app.query.words import BEST, Plan, Scored
 from app.skills.build_log import BuildLog
@@ -206,7 +206,8 @@ def _telling_place(index: SkillIndex, question: MatchQuestion, plan: Plan) -> Pl
     weights = dict(plan.weights)
 
     def told(line: int) -> int:
-        return sum(weights.get(word, 0) for word in index.words.split(question.log.lines[line].text))
+        text, body = question.log.lines[line]
+        return sum(weights.get(word, 0) for word in index.words.split(text[body : body + TELLING_CHARACTERS]))
 
     line = max(lines, key=told, default=0)
     if not question.log.lines:

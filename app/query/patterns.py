@@ -79,14 +79,15 @@ class PatternIndex:
         self._anchors: list[str] = []
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
+        self._whole_lines = 0
         # By hash, since patterns may be long and are many. It has 64 bits and a secret seed: none meets another's.
         self._holders: dict[int, Slot | list[Slot]] = {}
 
     def add(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern in. It is found from now on."""
         if pattern.anchor is None:
-            if pattern.text:
-                self._hold("line", pattern.text, slot)
+            self._whole_lines += 1
+            self._hold("line", pattern.text, slot)
         elif pattern.exact is not None:
             around = self._around[self._number(pattern.anchor)]
             self._hold("exact", pattern.text, slot)
@@ -99,6 +100,7 @@ class PatternIndex:
 
     def remove(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern out. Its anchor stays, and finds nothing."""
+        self._whole_lines -= pattern.anchor is None
         for kind, text in (("line", pattern.text), ("exact", pattern.text), ("masked", pattern.signature)):
             self._release(kind, text, slot)
 
@@ -123,9 +125,9 @@ class PatternIndex:
                 text = reading.masked(at, shape)
                 if text and (slots := self._held("masked", text)) and ("masked", text) not in found:
                     found["masked", text] = Hit("masked", slots, text, reading.masked_place(at, shape))
-        for number, line in enumerate(log.lines):
+        for number, line in enumerate(log.lines) if self._whole_lines else ():
             text = line.text[line.body :]
-            if slots := self._held("line", text):
+            if text and (slots := self._held("line", text)):
                 place = Place(number, line.body, number, len(line.text))
                 found.setdefault(("line", text), Hit("exact", slots, text, place))
         return list(found.values())

@@ -13,7 +13,7 @@ MESSAGE_BYTES = 8 * 1024 * 1024
 """The longest message that is taken, in UTF-8."""
 
 _TELLING_LINES = 8
-_TELLING_CHARACTERS = 1_000
+TELLING_CHARACTERS = 1_000
 """Of how many lines, and how much of each, the words are looked for: those that carry the failure."""
 
 
@@ -38,7 +38,7 @@ class MatchQuestion:
     def telling(self) -> str:
         """What these lines say."""
         lines = [self.log.lines[place] for place in self.telling_lines]
-        return "\n".join([line.text[line.body :][:_TELLING_CHARACTERS] for line in lines])
+        return "\n".join([line.text[line.body :][:TELLING_CHARACTERS] for line in lines])
 
     def key(self, network_id: int, form: str) -> bytes:
         """Names the question, and in which form its answer is wanted."""

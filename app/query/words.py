@@ -65,10 +65,12 @@ class WordsOf(NamedTuple):
 class Plan(NamedTuple):
     """The words of a question that are looked for, the rarest, each with its weight. Equal plans find the same.
 
-    `unknown` is the number of words that no skill has, `bits` the weight of a word that hardly any skill has.
+    `leading` are those of which a skill must have one: the rarest, all of them unless they are common. `unknown` is the
+    number of words that no skill has, `bits` the weight of a word that hardly any skill has.
     """
 
     weights: tuple[tuple[str, int], ...]
+    leading: tuple[str, ...]
     unknown: int
     bits: int
 
@@ -105,7 +107,7 @@ class _Recent:
             for name, worth in FIELDS:
                 for slot in self._having(name, word):
                     found[slot] += weight * worth
-        wanted = self._passing(facets)
+        wanted = [{slot for word in plan.leading for slot in self._having("text", word)}, *self._passing(facets)]
         return {slot: score for slot, score in found.items() if all(slot in slots for slots in wanted)}
 
     def having_all(self, words: Sequence[str], facets: Sequence[Sequence[str]]) -> set[Slot]:
@@ -221,16 +223,22 @@ class WordIndex:
         has = self.split(skill.fields[-1])
         return [word for word, _ in sorted(plan.weights, key=lambda each: -each[1]) if word in has]
 
-    def plan(self, text: str, most: int) -> Plan:
-        """Which words of a text to look for: of those that some skill has, the rarest, `most` of them."""
+    def plan(self, text: str, most: int, skills: int) -> Plan:
+        """Which words of a text to look for: of those that some skill has, the rarest, `most` of them.
+
+        Those lead that together are in no more than about so many `skills`.
+        """
         self._read()
         bits = self._live.bit_length() + 1
         words = self.split(with_code_words(text))
         known = [
-            (max(1, bits - frequency.bit_length()), word) for word in words if (frequency := self._frequency(word)) > 0
+            (max(1, bits - _rounded_bits(frequency)), word)
+            for word in words
+            if (frequency := self._frequency(word)) > 0
         ]
         known.sort(reverse=True)
-        return Plan(tuple(sorted((word, weight) for weight, word in known[:most])), len(words) - len(known), bits)
+        weights = tuple((word, weight) for weight, word in known[:most])
+        return Plan(weights, _leading(weights, bits, skills), len(words) - len(known), bits)
 
     def best(
         self,
@@ -331,16 +339,19 @@ class WordIndex:
         return self._searcher.doc_freq("text", word) + recent - self._dead_words[word]
 
     def _query(self, plan: Plan, facets: Sequence[Sequence[str]]) -> Query:
-        words = [
+        leading, others = plan.weights[: len(plan.leading)], plan.weights[len(plan.leading) :]
+        if not others and not facets:
+            return Query.boolean_query(self._any_of(leading))
+        # Those that must be there are gone through, the others only looked up.
+        required = [Query.boolean_query(self._any_of(leading)), *self._filters(facets)]
+        return Query.boolean_query([*((Occur.Must, each) for each in required), *self._any_of(others)])
+
+    def _any_of(self, weights: Sequence[tuple[str, int]]) -> list[tuple[Occur, Query]]:
+        return [
             (Occur.Should, Query.const_score_query(Query.term_query(self._schema, name, word), float(weight * worth)))
-            for word, weight in plan.weights
+            for word, weight in weights
             for name, worth in FIELDS
         ]
-        if not facets:
-            return Query.boolean_query(words)
-        return Query.boolean_query(
-            [(Occur.Must, each) for each in (Query.boolean_query(words), *self._filters(facets))]
-        )
 
     def _filters(self, facets: Sequence[Sequence[str]]) -> list[Query]:
         return [
@@ -388,6 +399,26 @@ class WordIndex:
             self._addresses.clear()
         self._addresses.update(zip(slots, addresses, strict=True))
         return [Scored(score, slot) for (score, _), slot in zip(hits, slots, strict=True) if slot not in self._dead]
+
+
+def plan_of(weights: Sequence[tuple[str, int]], bits: int, skills: int) -> Plan:
+    """A plan that was made before, from what a cursor keeps of it."""
+    return Plan(tuple(weights), _leading(weights, bits, skills), 0, bits)
+
+
+def _leading(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tuple[str, ...]:
+    """The rarest words, as many as together are in no more than about `most` skills; one at least.
+
+    Frequencies come from the weights, so that plans with equal weights have the same leading words.
+    """
+    leading: list[str] = []
+    skills = 0
+    for word, weight in weights:
+        skills += 1 << max(0, bits - weight + 1)
+        if leading and skills > most:
+            break
+        leading.append(word)
+    return tuple(leading)
 
 
 def _rounded_bits(frequency: int) -> int:

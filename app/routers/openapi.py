@@ -16,7 +16,7 @@ Errors are `application/problem+json` (RFC 9457); `instance` is the id of the re
 """
 _TAGS = [
     {"name": "capture", "description": "Write skills down, change them, say how they worked."},
-    {"name": "query", "description": "Read skills."},
+    {"name": "query", "description": "Match errors, search skills, read them."},
     {"name": "subscription", "description": "Be told of every skill as it comes."},
     {"name": "agents", "description": "Who is there, and who has what."},
     {"name": "operations", "description": "Is it alive, is it ready, how is it doing."},

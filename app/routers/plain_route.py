@@ -35,7 +35,7 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in required,
-            "description": described.pop("description", ""),
+            **({"description": described.pop("description")} if "description" in described else {}),
             "schema": described,
         }
         for name, described in schema["properties"].items()

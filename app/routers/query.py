@@ -70,6 +70,12 @@ class SkillListParams(BaseModel):
     cursor: str | None = Field(None, max_length=4_096, description="`next_cursor` of the page before.")
 
 
+class _NoParams(BaseModel):
+    """A JSON body says all that there is to say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 @router.post(
     "/match",
     response_model=None,
@@ -216,13 +222,13 @@ async def _list(
     question: SearchQuestion,
     sort: Literal["newest", "usage", "confidence"],
 ) -> Response:
+    if params.q is not None and params.status != "active":
+        raise _only_active()
     etag = f'"{await here.follower.tag(question.filters if params.q is None else [])}"'
     if names_tag(request, etag):
         return _not_modified(etag)
     ids = None
     if params.q is not None:
-        if params.status != "active":
-            raise _only_active()
         ids = await here.matcher.having_all(question, MOST_IDS)
     query = SkillQuery(sort, params.status, params.error_type, params.agent, tuple(params.tag), params.q)
     page = await here.reader.list(here.network, query, limit=params.limit, cursor=params.cursor, ids=ids)
@@ -238,6 +244,7 @@ async def _read_question(request: Request) -> MatchQuestion:
         params = _read_params(request, MatchParams)
         message = body.decode("utf-8", "replace")
     else:
+        _read_params(request, _NoParams)
         try:
             asked = MatchRequest.model_validate_json(body)
         except ValidationError as error:

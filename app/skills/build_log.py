@@ -8,10 +8,13 @@ to where it was sent (`BuildLog.span`).
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import NamedTuple
 
+_PIECE_CHARACTERS = 64 * 1024
 MAX_FAILURE_LINES = 40
 LAST_SCREEN = 25
 
@@ -23,31 +26,51 @@ class Line(NamedTuple):
     body: int
 
 
-@dataclass(frozen=True, slots=True)
 class BuildLog:
     """A log as it was sent, and its lines as they read."""
 
-    sent: str
-    lines: list[Line]
+    def __init__(self, sent: str, lines: list[Line]) -> None:
+        self.sent = sent
+        self.lines = lines
+        self._sources: dict[int, _Source] = {}
 
     def span(self, line: int, start: int, end: int) -> tuple[int, int]:
         """Columns `[start:end]` of `lines[line].text` as offsets in `sent`.
 
-        The line is read again: this is for the few places that an answer points at.
+        The line is read again, once: this is for the few places that an answer points at.
         """
-        rest = self.sent.split("\n", line)[line]
-        line_start = len(self.sent) - len(rest)
-        raw = rest.partition("\n")[0]
-        shown, _ = _shown(raw)
-        begin = stop = len(raw)
-        for column, offset, length in _visible_pieces(raw, shown):
-            if column <= start < column + length:
-                begin = offset + start - column
-            if column < end <= column + length:
-                stop = offset + end - column
-            if max(start + 1, end) <= column + length:
-                break
-        return line_start + begin, line_start + (stop if start < end else begin)
+        source = self._sources.get(line)
+        if source is None:
+            source = self._sources[line] = self._source(line)
+        first = bisect_right(source.columns, start) - 1
+        last = bisect_left(source.columns, end) - 1
+        if first < 0 or last < first or start >= end:
+            begin = source.offset(first, start) if first >= 0 else source.begin
+            return begin, begin
+        return source.offset(first, start), source.offset(last, end)
+
+    def _source(self, line: int) -> "_Source":
+        begin = self._begins[line]
+        end = self.sent.find("\n", begin)
+        raw = self.sent[begin : end if end >= 0 else None]
+        pieces = list(_visible_pieces(raw, _shown(raw)[0]))
+        return _Source(begin, [column for column, _, _ in pieces], [offset for _, offset, _ in pieces])
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        """Where each line begins in `sent`."""
+        return list(accumulate((len(raw) + 1 for raw in self.sent.split("\n")), initial=0))
+
+
+class _Source(NamedTuple):
+    """Where a line's text comes from: pieces, each from a column of the text on, and where it was sent."""
+
+    begin: int
+    columns: list[int]
+    offsets: list[int]
+
+    def offset(self, piece: int, column: int) -> int:
+        return self.begin + self.offsets[piece] + column - self.columns[piece]
 
 
 def read_log(sent: str) -> BuildLog:
@@ -72,7 +95,9 @@ def _readable(sent: str) -> str:
     if "\r" in text:
         text = "\n".join(_overwritten(raw) for raw in text.split("\n"))
     if any(map(text.__contains__, _CONTROLS)):
-        text = _UNSEEN.sub("", text)
+        text = text.translate(_GONE)
+    if any(map(text.__contains__, _SEQUENCE_MARKS)):
+        text = "".join([_UNSEEN.sub("", piece) for piece in _pieces(text)])
     for blank in "\t\x0b\x0c\xa0":
         text = text.replace(blank, " ")
     if "  " in text:
@@ -116,6 +141,8 @@ _UNSEEN_PIECE = (
 )
 _CONTROLS = (*map(chr, (0x1B, *range(9), *range(0x0E, 0x1B), *range(0x1C, 0x20), *range(0x7F, 0xA0))), "\ufeff")
 """Sixty searches for one character take 2 ms a MiB, one for their class 8 ms."""
+_SEQUENCE_MARKS = ("\x1b", "\x9b", "\x07")
+_GONE = {ord(control): None for control in _CONTROLS if control not in _SEQUENCE_MARKS}
 _UNSEEN = re.compile(_UNSEEN_PIECE)
 _BLANK_RUN = re.compile("  [ ]*+")
 _PIECE = re.compile(rf"(?:{_UNSEEN_PIECE}|\r)++|([{_BLANKS}]++)|([^{_CONTROL}{_BLANKS}\r]++)")
@@ -125,6 +152,18 @@ def _shown(raw: str) -> tuple[int, int]:
     """What of a line stands behind the last carriage return but those at its end."""
     end = len(raw.rstrip("\r"))
     return raw.rfind("\r", 0, end) + 1, end
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text in pieces that no escape sequence goes across: while one is looked at nobody else has a turn."""
+    start = 0
+    while start < len(text):
+        end = start + _PIECE_CHARACTERS
+        if end < len(text):
+            found = max(text.rfind("\n", start + 1, end), text.rfind("\x1b", start + 1, end))
+            end = found if found > 0 else end
+        yield text[start:end]
+        start = end
 
 
 def _overwritten(raw: str) -> str:

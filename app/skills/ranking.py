@@ -17,7 +17,7 @@ _BANDS: dict[str, tuple[float, float]] = {
     "exact": (0.9, 1.0),
     "masked": (0.7, 0.9),
     "plain": (0.05, 0.1),
-    "similar": (0.1, 0.7),
+    "similar": (0.1, 0.69),
 }
 """Scores by kind. `plain` is an exact hit of one short everyday word, such as `error`: behind what is similar."""
 

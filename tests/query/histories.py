@@ -92,12 +92,12 @@ def matched(index: SkillIndex, message: str, limit: int = 20) -> bytes:
     """The answer to a match."""
     question = MatchQuestion(message, None, limit)
     found = index.patterns.find(question.log)
-    standing = find_matches(index, question, found, index.words.plan(question.telling, WORDS))
+    standing = find_matches(index, question, found, index.words.plan(question.telling, WORDS, 4_000))
     return as_json(standing.matches, Position("k3f9", 0))
 
 
 def searched(index: SkillIndex, words: str) -> list[tuple[float, str]]:
     """Scores and ids of what has some of the words, best first."""
-    found = index.words.best(index.words.plan(words, 16), 100)
+    found = index.words.best(index.words.plan(words, 16, 20_000), 100)
     known = [(each.score, index.get(each.slot)) for each in found]
     return [(score, skill.document["id"]) for score, skill in known if skill is not None]

@@ -42,7 +42,7 @@ def loaded(skills: list[WordsOf]) -> WordIndex:
 
 def ask(index: WordIndex, text: str, *facets: tuple[str, ...]) -> list[int]:
     """The slots of the skills that have some of the words, best first."""
-    return [each.slot for each in index.best(index.plan(text, 16), 100, facets)]
+    return [each.slot for each in index.best(index.plan(text, 16, 20_000), 100, facets)]
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_skill_scores_the_same_wherever_it_is(
     small_parts: None, skills: list[WordsOf], question: str, settle_after: int
 ) -> None:
     recent, half, settled = index_of(skills), index_of(skills, settle_after), loaded(skills)
-    plan = recent.plan(question, 16)
-    assert half.plan(question, 16) == settled.plan(question, 16) == plan
+    plan = recent.plan(question, 16, 20_000)
+    assert half.plan(question, 16, 20_000) == settled.plan(question, 16, 20_000) == plan
     found = recent.best(plan, 100)
     assert half.best(plan, 100) == settled.best(plan, 100) == found
     assert half.having_all(plan, 100) == settled.having_all(plan, 100) == recent.having_all(plan, 100)
@@ -71,7 +71,7 @@ def test_pages_are_the_whole_list(
     small_parts: None, skills: list[WordsOf], question: str, settle_after: int, size: int
 ) -> None:
     index = index_of(skills, settle_after)
-    plan = index.plan(question, 16)
+    plan = index.plan(question, 16, 20_000)
     pages: list[Scored] = []
     while page := index.best(plan, size, after=pages[-1] if pages else None):
         pages += page
@@ -83,7 +83,7 @@ def test_page_goes_on_through_thousands_of_one_score(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(words, "_WINDOW", 64)
     skills = [make_words("the server is down")] * 5_000
     index = loaded(skills) if is_settled else index_of(skills)
-    plan = index.plan("server", 16)
+    plan = index.plan("server", 16, 20_000)
     slots: list[int] = []
     after, slot = None, 5_000
     while page := index.best(plan, 90, after=after):
@@ -100,9 +100,9 @@ def test_newest_of_equals_are_first(small_parts: None, settle_after: int | None)
 
 def test_word_in_the_title_counts_more_than_one_in_the_text() -> None:
     index = index_of([make_words(title="server"), make_words(head="server"), make_words(text="server")])
-    weight = index.plan("server", 16).weights[0][1]
+    weight = index.plan("server", 16, 20_000).weights[0][1]
     worths = [worth for _, worth in FIELDS]
-    assert index.best(index.plan("server", 16), 9) == [
+    assert index.best(index.plan("server", 16, 20_000), 9) == [
         (weight * sum(worths), 1),
         (weight * sum(worths[1:]), 2),
         (weight * worths[2], 3),
@@ -126,7 +126,7 @@ def test_facets_must_all_hold(
     skills = [make_words("server", facets=each) for each in (("tag:a", "agent:x"), ("tag:b",), ("tag:a",), ())]
     index = index_of(skills, settle_after)
     assert ask(index, "server", *facets) == expected
-    assert index.having_all(index.plan("server", 16), 100, facets) == expected
+    assert index.having_all(index.plan("server", 16, 20_000), 100, facets) == expected
 
 
 @pytest.mark.parametrize("settle_after", [None, 3])
@@ -138,7 +138,7 @@ def test_having_all_is_the_newest_with_every_word(
     small_parts: None, settle_after: int | None, text: str, count: int, expected: list[int]
 ) -> None:
     index = index_of([make_words("server", text="port"), make_words("server"), make_words("port server")], settle_after)
-    assert index.having_all(index.plan(text, 16), count) == expected
+    assert index.having_all(index.plan(text, 16, 20_000), count) == expected
 
 
 @pytest.mark.parametrize("settle_after", [None, 1, 2, 3])
@@ -146,7 +146,7 @@ def test_dead_skill_is_found_no_longer(small_parts: None, settle_after: int | No
     skills = [make_words("server")] * 3
     index = index_of(skills, settle_after)
     index.remove(2, skills[1], 4)
-    assert ask(index, "server") == index.having_all(index.plan("server", 16), 9) == [3, 1]
+    assert ask(index, "server") == index.having_all(index.plan("server", 16, 20_000), 9) == [3, 1]
     assert (len(index), index.dead) == (2, 1)
 
 
@@ -155,7 +155,7 @@ def test_word_that_only_dead_skills_have_is_unknown(small_parts: None, settle_af
     skills = [make_words("server"), make_words("port")]
     index = index_of(skills, settle_after)
     index.remove(1, skills[0], 3)
-    assert index.plan("server", 16) == Plan((), 1, 2)
+    assert index.plan("server", 16, 20_000) == Plan((), (), 1, 2)
 
 
 @pytest.mark.parametrize("settle_after", [None, 1, 2])
@@ -166,17 +166,17 @@ def test_document_is_what_was_added(small_parts: None, settle_after: int | None)
 
 def test_rare_words_weigh_more() -> None:
     index = index_of([make_words("server")] * 15 + [make_words("server port")])
-    weights = dict(index.plan("server port", 16).weights)
+    weights = dict(index.plan("server port", 16, 20_000).weights)
     assert weights["port"] == weights["server"] + 4
 
 
 def test_plan_is_of_the_rarest_words() -> None:
     index = index_of([make_words("server")] * 15 + [make_words("server port")])
-    assert [word for word, _ in index.plan("server port", 1).weights] == ["port"]
+    assert [word for word, _ in index.plan("server port", 1, 20_000).weights] == ["port"]
 
 
 def test_words_that_no_skill_has_are_counted() -> None:
-    plan = index_of([make_words("server")]).plan("a server that nobody ever met", 16)
+    plan = index_of([make_words("server")]).plan("a server that nobody ever met", 16, 20_000)
     assert [word for word, _ in plan.weights] == ["server"]
     assert plan.unknown == 3  # stop words are none
 
@@ -226,7 +226,7 @@ def test_query_syntax_is_text(small_parts: None, settle_after: int | None, quest
 @settings(max_examples=100, deadline=None)
 def test_no_question_fails(question: str) -> None:
     index = _KEPT
-    plan = index.plan(question, 16)
+    plan = index.plan(question, 16, 20_000)
     index.best(plan, 3)
     index.having_all(plan, 3)
     index.forms(question, plan)
@@ -237,7 +237,7 @@ _KEPT = index_of([make_words("server"), make_words("port")])
 
 def test_clock_moves_for_the_words_that_were_touched() -> None:
     index = index_of([make_words("server"), make_words("port")])
-    server, port = index.plan("server", 16), index.plan("port", 16)
+    server, port = index.plan("server", 16, 20_000), index.plan("port", 16, 20_000)
     assert (index.newest_clock(server), index.newest_clock(port)) == (1, 2)
     index.add(3, make_words(text="server"), b"")
     assert (index.newest_clock(server), index.newest_clock(port)) == (3, 2)
@@ -247,7 +247,7 @@ def test_clock_moves_for_the_words_that_were_touched() -> None:
 
 def test_clock_never_goes_back() -> None:
     index = index_of([make_words("server"), make_words("server")])
-    server = index.plan("server", 16)
+    server = index.plan("server", 16, 20_000)
     index.add(3, make_words("server"), b"")
     index.remove(1, make_words("server"), 4)
     assert index.newest_clock(server) == 4
@@ -257,12 +257,12 @@ def test_clock_of_a_loaded_index_is_its_offset() -> None:
     index = WordIndex(7)
     index.load(3, make_words("server"), b"")
     index.loaded()
-    assert index.newest_clock(index.plan("server", 16)) == 7
+    assert index.newest_clock(index.plan("server", 16, 20_000)) == 7
 
 
 def test_commit_of_what_nobody_has_read_makes_older_answers_doubtful(small_parts: None) -> None:
     index = index_of([make_words("server"), make_words("port")])
-    server = index.plan("server", 16)
+    server = index.plan("server", 16, 20_000)
     assert index.newest_clock(server) == 1
     index.add(3, make_words("module"), b"")
     run(index.settle())
@@ -271,7 +271,7 @@ def test_commit_of_what_nobody_has_read_makes_older_answers_doubtful(small_parts
 
 def test_commit_of_what_was_read_leaves_answers_right(small_parts: None) -> None:
     index = index_of([make_words("server"), make_words("port")])
-    server = index.plan("server", 16)
+    server = index.plan("server", 16, 20_000)
     index.add(3, make_words("module"), b"")
     assert index.newest_clock(server) == 1
     run(index.settle())
@@ -281,7 +281,7 @@ def test_commit_of_what_was_read_leaves_answers_right(small_parts: None) -> None
 def test_too_many_clocks_make_all_answers_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "_CLOCKS", 3)
     index = index_of([make_words("server"), make_words("one two three four")])
-    server = index.plan("server", 16)
+    server = index.plan("server", 16, 20_000)
     index.add(3, make_words("port"), b"")
     assert index.newest_clock(server) == 3
 
@@ -289,14 +289,14 @@ def test_too_many_clocks_make_all_answers_doubtful(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("settle_after", [None, 1])
 def test_words_are_told_as_they_were_written(small_parts: None, settle_after: int | None) -> None:
     index = index_of([make_words("Servers failing in foo_bar")], settle_after)
-    plan = index.plan("the Server FAILED: fooBar", 16)
+    plan = index.plan("the Server FAILED: fooBar", 16, 20_000)
     assert index.forms("the Server FAILED: fooBar", plan)["server"] == "Server"
     assert index.forms("the Server FAILED: fooBar", plan)["foobar"] == "fooBar"
 
 
 def test_what_scores_less_than_asked_for_is_left_out() -> None:
     index = index_of([make_words("server"), make_words(text="server")])
-    plan = index.plan("server", 16)
+    plan = index.plan("server", 16, 20_000)
     best, worse = index.best(plan, 9)
     assert index.best(plan, 9, at_least=best.score) == [best]
     assert index.best(plan, 9, at_least=worse.score) == [best, worse]
@@ -304,11 +304,11 @@ def test_what_scores_less_than_asked_for_is_left_out() -> None:
 
 def test_best_that_came_since_is_told() -> None:
     index = index_of([make_words("server"), make_words(text="server"), make_words("port")])
-    plan = index.plan("server", 16)
+    plan = index.plan("server", 16, 20_000)
     best, worse = index.best(plan, 9)
     assert [index.best_since(plan, (), offset) for offset in (0, 1, 2)] == [best.score, worse.score, 0.0]
 
 
 def test_best_that_came_since_is_not_known_of_what_was_settled(small_parts: None) -> None:
     index = index_of([make_words("server"), make_words("port")], settle_after=2)
-    assert index.best_since(index.plan("server", 16), (), 1) == inf
+    assert index.best_since(index.plan("server", 16, 20_000), (), 1) == inf
