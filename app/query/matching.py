@@ -213,7 +213,7 @@ def _telling_place(index: SkillIndex, question: MatchQuestion, plan: Plan) -> Pl
     if not question.log.lines:
         return Place(0, 0, 0, 0)
     text, body = question.log.lines[line]
-    return Place(line, body, line, len(text))
+    return Place(line, body, line, min(len(text), body + TELLING_CHARACTERS))
 
 
 def _to_match(

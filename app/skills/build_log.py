@@ -53,6 +53,8 @@ class BuildLog:
         begin = self._begins[line]
         end = self.sent.find("\n", begin)
         raw = self.sent[begin : end if end >= 0 else None]
+        if raw.strip(" ") == self.lines[line].text:
+            return _Source(begin, [0], [len(raw) - len(raw.lstrip(" "))])
         pieces = list(_visible_pieces(raw, _shown(raw)[0]))
         return _Source(begin, [column for column, _, _ in pieces], [offset for _, offset, _ in pieces])
 

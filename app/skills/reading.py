@@ -8,6 +8,9 @@ from app.skills.build_log import BuildLog
 from app.skills.masking import Masked, mask
 from app.skills.pattern import Shape, to_masked, to_original
 
+_AROUND = 16 * 1024
+"""Characters of a very long line that are masked together; patterns have half as many at most."""
+
 
 class Place(NamedTuple):
     """From a line and column of a log to a line and column, the end exclusive."""
@@ -67,8 +70,10 @@ class Reading:
         first = line - shape.lines_before
         if first < 0 or first + shape.lines > len(self._lines):
             return None
-        pieces = [self._piece(each, first, masked=masked) for each in range(first, first + shape.lines)]
-        anchor = to_masked(pieces[line - first].view, at - self._starts[line] - pieces[line - first].begins)
+        column = at - self._starts[line]
+        pieces = [self._piece(each, first, masked=masked) for each in range(first, first + shape.lines) if each != line]
+        pieces.insert(line - first, self._piece(line, first, column if shape.lines == 1 else None, masked=masked))
+        anchor = to_masked(pieces[line - first].view, column - pieces[line - first].begins)
         if anchor is None:
             return None
         start = sum(len(piece.view.text) + 1 for piece in pieces[: line - first]) + anchor - shape.offset
@@ -77,13 +82,18 @@ class Reading:
         text = _cut_out(pieces, start, start + shape.length)
         return _Block(first, pieces, start, text) if len(text) == shape.length else None
 
-    def _piece(self, line: int, first: int, *, masked: bool) -> "_Piece":
-        """A line as one of several: only the first may have its prefix, for a pattern might begin in it."""
+    def _piece(self, line: int, first: int, column: int | None = None, *, masked: bool) -> "_Piece":
+        """A line as one of several: only the first may have its prefix, for a pattern might begin in it.
+
+        Of a very long line only what stands around `column`, if that is given.
+        """
         text, body = self._lines[line]
-        begins = 0 if line == first else body
+        begins, ends = (0 if line == first else body), len(text)
+        if column is not None and ends > 2 * _AROUND:
+            begins, ends = _around(text, column - column % _AROUND)
         piece = self._pieces.get((line, begins, masked))
         if piece is None:
-            view = mask(text[begins:]) if masked else Masked(text[begins:], ())
+            view = mask(text[begins:ends]) if masked else Masked(text[begins:ends], ())
             piece = self._pieces[line, begins, masked] = _Piece(begins, view)
         return piece
 
@@ -122,6 +132,13 @@ class _Block(NamedTuple):
                 return line, begins + to_original(view, at, is_end=is_end)
             at -= len(view.text) + 1
         raise ValueError("the place is not in the block")
+
+
+def _around(text: str, column: int) -> tuple[int, int]:
+    """Where to cut a long line so that what stands `_AROUND` characters from a column on is in it, with as much beside."""
+    begins, ends = max(0, column - _AROUND), min(len(text), column + 2 * _AROUND)
+    blank = text.find(" ", begins, column)
+    return begins and (blank + 1 or begins), ends
 
 
 def _cuts_word(text: str, at: int) -> bool:
