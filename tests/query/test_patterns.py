@@ -19,7 +19,7 @@ from app.skills.masking import mask
 from app.skills.pattern import Pattern, read_pattern, weight
 from tests.inside import run
 
-MIB = 1024 * 1024
+SIZE = 256 * 1024
 
 overlapping = st.text("ab c1'\n", min_size=1, max_size=24)
 telling = st.lists(st.sampled_from(["abc", "abcdefgh", "bcd", "12", "'a'", "\n", " "]), min_size=1, max_size=5).map(
@@ -245,7 +245,7 @@ def test_hostile_message_takes_bounded_time(repeated: str) -> None:
     for slot, text in enumerate(["a" * 30 + "bcdefg", "b a" * 10 + "1", "x\n\n\ny error", "a1b2c3 'q'"], 1_000):
         index.add(slot, read_pattern(text))
     index.settle()
-    assert seconds_to_find(index, repeated * (MIB // len(repeated))) < 10
+    assert seconds_to_find(index, repeated * (SIZE // len(repeated))) < 10
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_hostile_message_takes_bounded_time(repeated: str) -> None:
 def test_patterns_that_nest_take_bounded_time(unit: str, begin: str, end: str) -> None:
     index = index_of(begin + unit * (20 + each) + end for each in range(64))
     index.settle()
-    assert seconds_to_find(index, unit * (MIB // len(unit))) < 10
+    assert seconds_to_find(index, unit * (SIZE // len(unit))) < 10
 
 
 def test_message_that_is_given_up_says_so() -> None:
