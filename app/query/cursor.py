@@ -33,13 +33,10 @@ class WordCursor:
     question: str
     score: float
     slot: int
-    bits: int
     weights: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        return _encode(
-            [self.question, self.score, self.slot, self.bits, *(part for pair in self.weights for part in pair)]
-        )
+        return _encode([self.question, self.score, self.slot, *(part for pair in self.weights for part in pair)])
 
 
 def question_of(*parts: object) -> str:
@@ -57,7 +54,7 @@ def parse_cursor(text: str, question: str) -> Cursor:
 
 def parse_word_cursor(text: str, question: str) -> WordCursor:
     """The cursor that `next_cursor` gave for the same words. Raises `InvalidInput`."""
-    score, slot, bits, *weights = _decode(text, question, None)
+    score, slot, *weights = _decode(text, question, None)
     words, numbers = weights[::2], weights[1::2]
     if (
         len(words) != len(numbers)
@@ -65,11 +62,10 @@ def parse_word_cursor(text: str, question: str) -> WordCursor:
         or not all(isinstance(word, str) for word in words)
         or not all(isinstance(number, int) and 0 <= number < 64 for number in numbers)
         or not (_is_number(score) and isinstance(slot, int) and 0 <= slot < 2**63)
-        or not (isinstance(bits, int) and 0 <= bits < 64)
     ):
         raise _no_cursor()
     pairs = tuple(zip(cast(list[str], words), cast(list[int], numbers), strict=True))
-    return WordCursor(question, cast(float, score), slot, bits, pairs)
+    return WordCursor(question, cast(float, score), slot, pairs)
 
 
 def _encode(parts: list[object]) -> str:
@@ -77,14 +73,14 @@ def _encode(parts: list[object]) -> str:
 
 
 def _decode(text: str, question: str, length: int | None) -> list[object]:
-    """What the cursor says beside its question: `length` parts, or three at least."""
+    """What the cursor says beside its question: `length` parts, or two at least."""
     try:
         asked, *parts = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error):
         raise _no_cursor() from None
     if asked != question:
         raise _bad("belongs to a list with other filters or another sort; start without a cursor")
-    if len(parts) != length if length is not None else len(parts) < 3:
+    if len(parts) != length if length is not None else len(parts) < 2:
         raise _no_cursor()
     return list(parts)
 

@@ -21,7 +21,7 @@ from app.query.matching import WORDS, Match, find_matches
 from app.query.patterns import Hit, PatternIndex, TooManyPlaces
 from app.query.question import MatchQuestion, SearchQuestion
 from app.query.skill_index import Known, SkillIndex
-from app.query.words import Plan, Scored, WordIndex, plan_of
+from app.query.words import Plan, Scored, WordIndex
 
 _INLINE = 64 * 1024
 """Characters of a message that is read on the event loop, in 3 ms; longer ones take a thread."""
@@ -91,12 +91,9 @@ class Matcher:
         index = await self._follower.current()
 
         async def look() -> _Seen:
-            plan = (
-                plan_of(cursor.weights, cursor.bits, _SEARCH_SKILLS)
-                if cursor
-                else index.words.plan(question.words, MOST_WORDS, _SEARCH_SKILLS)
-            )
-            return _Seen(index.offset, [], plan)
+            if cursor:
+                return _Seen(index.offset, [], Plan(cursor.weights, 0, 0))
+            return _Seen(index.offset, [], index.words.plan(question.words, MOST_WORDS, _SEARCH_SKILLS))
 
         def find(seen: _Seen) -> _Answered:
             after = Scored(cursor.score, cursor.slot) if cursor else None
@@ -105,9 +102,7 @@ class Matcher:
             skills = [known for each in page if (known := index.get(each.slot))]
             scores = {each.slot: each.score for each in page}
             skills.sort(key=lambda known: (scores[known.slot], known.document["confidence"], known.slot), reverse=True)
-            more = (
-                str(WordCursor(name, *page[-1], seen.plan.bits, seen.plan.weights)) if len(scored) > len(page) else None
-            )
+            more = str(WordCursor(name, *page[-1], seen.plan.weights)) if len(scored) > len(page) else None
             position = str(Position(self._network.epoch, seen.offset))
             end = orjson.dumps({"next_cursor": more, "position": position})
             body = b'{"skills":[' + b",".join(known.json for known in skills) + b"]," + end[1:]

@@ -28,6 +28,9 @@ type, pattern), 20 in the rest of the head (description, tags), 13 in the remain
 BEST = sum(worth for _, worth in FIELDS)
 """What a word adds that stands in the title."""
 
+_AT_LEAST = 3
+"""Words that are looked for however common they are."""
+
 _WINDOW = 4_096
 """Slots looked through at once for the newest of many skills with the same score."""
 
@@ -65,12 +68,10 @@ class WordsOf(NamedTuple):
 class Plan(NamedTuple):
     """The words of a question that are looked for, the rarest, each with its weight. Equal plans find the same.
 
-    `leading` are those of which a skill must have one: the rarest, all of them unless they are common. `unknown` is the
-    number of words that no skill has, `bits` the weight of a word that hardly any skill has.
+    `unknown` is the number of words that no skill has, `bits` the weight of a word that hardly any skill has.
     """
 
     weights: tuple[tuple[str, int], ...]
-    leading: tuple[str, ...]
     unknown: int
     bits: int
 
@@ -107,7 +108,7 @@ class _Recent:
             for name, worth in FIELDS:
                 for slot in self._having(name, word):
                     found[slot] += weight * worth
-        wanted = [{slot for word in plan.leading for slot in self._having("text", word)}, *self._passing(facets)]
+        wanted = self._passing(facets)
         return {slot: score for slot, score in found.items() if all(slot in slots for slots in wanted)}
 
     def having_all(self, words: Sequence[str], facets: Sequence[Sequence[str]]) -> set[Slot]:
@@ -226,7 +227,7 @@ class WordIndex:
     def plan(self, text: str, most: int, skills: int) -> Plan:
         """Which words of a text to look for: of those that some skill has, the rarest, `most` of them.
 
-        Those lead that together are in no more than about so many `skills`.
+        Fewer, if they are common: so many that together they are in about `skills` skills.
         """
         self._read()
         bits = self._live.bit_length() + 1
@@ -237,8 +238,8 @@ class WordIndex:
             if (frequency := self._frequency(word)) > 0
         ]
         known.sort(reverse=True)
-        weights = tuple((word, weight) for weight, word in known[:most])
-        return Plan(weights, _leading(weights, bits, skills), len(words) - len(known), bits)
+        weights = [(word, weight) for weight, word in known[:most]]
+        return Plan(_few_enough(weights, bits, skills), len(words) - len(known), bits)
 
     def best(
         self,
@@ -339,19 +340,16 @@ class WordIndex:
         return self._searcher.doc_freq("text", word) + recent - self._dead_words[word]
 
     def _query(self, plan: Plan, facets: Sequence[Sequence[str]]) -> Query:
-        leading, others = plan.weights[: len(plan.leading)], plan.weights[len(plan.leading) :]
-        if not others and not facets:
-            return Query.boolean_query(self._any_of(leading))
-        # Those that must be there are gone through, the others only looked up.
-        required = [Query.boolean_query(self._any_of(leading)), *self._filters(facets)]
-        return Query.boolean_query([*((Occur.Must, each) for each in required), *self._any_of(others)])
-
-    def _any_of(self, weights: Sequence[tuple[str, int]]) -> list[tuple[Occur, Query]]:
-        return [
+        words = [
             (Occur.Should, Query.const_score_query(Query.term_query(self._schema, name, word), float(weight * worth)))
-            for word, weight in weights
+            for word, weight in plan.weights
             for name, worth in FIELDS
         ]
+        if not facets:
+            return Query.boolean_query(words)
+        return Query.boolean_query(
+            [(Occur.Must, each) for each in (Query.boolean_query(words), *self._filters(facets))]
+        )
 
     def _filters(self, facets: Sequence[Sequence[str]]) -> list[Query]:
         return [
@@ -401,24 +399,17 @@ class WordIndex:
         return [Scored(score, slot) for (score, _), slot in zip(hits, slots, strict=True) if slot not in self._dead]
 
 
-def plan_of(weights: Sequence[tuple[str, int]], bits: int, skills: int) -> Plan:
-    """A plan that was made before, from what a cursor keeps of it."""
-    return Plan(tuple(weights), _leading(weights, bits, skills), 0, bits)
+def _few_enough(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tuple[tuple[str, int], ...]:
+    """The first, rarest words, as many as together are in no more than about `most` skills; three at least.
 
-
-def _leading(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tuple[str, ...]:
-    """The rarest words, as many as together are in no more than about `most` skills; one at least.
-
-    Frequencies come from the weights, so that plans with equal weights have the same leading words.
+    Frequencies are those that the weights stand for, so that it changes no more often than they do.
     """
-    leading: list[str] = []
     skills = 0
-    for word, weight in weights:
+    for place, (_, weight) in enumerate(weights):
         skills += 1 << max(0, bits - weight + 1)
-        if leading and skills > most:
-            break
-        leading.append(word)
-    return tuple(leading)
+        if place >= _AT_LEAST and skills > most:
+            return tuple(weights[:place])
+    return tuple(weights)
 
 
 def _rounded_bits(frequency: int) -> int:

@@ -14,7 +14,7 @@ from tests.inside import run, until, within
 
 
 def make_answer(body: bytes = b"found", offset: int = 1) -> Answer:
-    plan = Plan((("server", 3),), ("server",), 1, 4)
+    plan = Plan((("server", 3),), 1, 4)
     return Answer(
         body, make_etag(body), offset, plan, (Standing("exact", "x", 1, 1),), (Considered("id", 1, 1, 0),), 1.5
     )

@@ -73,7 +73,7 @@ weights = st.lists(st.tuples(st.text(), st.integers(0, 63)), max_size=MOST_WORDS
 def test_word_cursor_is_read_back_as_it_was_given(
     score: float, slot: int, weights: tuple[tuple[str, int], ...]
 ) -> None:
-    cursor = WordCursor(question_of("server"), score, slot, 14, weights)
+    cursor = WordCursor(question_of("server"), score, slot, weights)
     assert parse_word_cursor(str(cursor), cursor.question) == cursor
 
 
@@ -84,7 +84,7 @@ def test_word_cursor_that_nobody_gave_is_refused(text: str) -> None:
 
 
 def test_word_cursor_of_another_question_is_refused() -> None:
-    cursor = WordCursor(question_of("server"), 30.0, 1, 14, (("server", 3),))
+    cursor = WordCursor(question_of("server"), 30.0, 1, (("server", 3),))
     with pytest.raises(InvalidInput, match="other filters or another sort"):
         parse_word_cursor(str(cursor), question_of("port"))
 
@@ -125,14 +125,14 @@ def test_word_cursor_of_other_parts_is_refused(document: object) -> None:
 
 @pytest.mark.parametrize(("score", "slot"), [(2**63 - 1, 2**63 - 1), (0, 0)])
 def test_word_cursor_takes_all_that_63_bits_hold(score: int, slot: int) -> None:
-    assert parse_word_cursor(encode(["q", score, slot, 14]), "q") == WordCursor("q", score, slot, 14, ())
+    assert parse_word_cursor(encode(["q", score, slot]), "q") == WordCursor("q", score, slot, ())
 
 
 def test_word_cursor_is_no_other_cursor() -> None:
     with pytest.raises(InvalidInput):
-        parse_cursor(str(WordCursor("q", 30.0, 1, 14, (("server", 3),))), "q")
+        parse_cursor(str(WordCursor("q", 30.0, 1, (("server", 3),))), "q")
 
 
 def test_word_cursor_is_safe_in_a_url() -> None:
-    cursor = str(WordCursor("q", 0.3, 7, 14, (("ÿ?/+\u2028", 3),)))
+    cursor = str(WordCursor("q", 0.3, 7, (("ÿ?/+\u2028", 3),)))
     assert cursor.replace("-", "").replace("_", "").isalnum()

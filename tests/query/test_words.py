@@ -155,7 +155,7 @@ def test_word_that_only_dead_skills_have_is_unknown(small_parts: None, settle_af
     skills = [make_words("server"), make_words("port")]
     index = index_of(skills, settle_after)
     index.remove(1, skills[0], 3)
-    assert index.plan("server", 16, 20_000) == Plan((), (), 1, 2)
+    assert index.plan("server", 16, 20_000) == Plan((), 1, 2)
 
 
 @pytest.mark.parametrize("settle_after", [None, 1, 2])
