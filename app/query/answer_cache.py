@@ -105,6 +105,7 @@ class AnswerCache:
                 return await self._find(key, moment, is_right, find)
             found = await asyncio.shield(self._being_found[key])
             if found is not None and await is_right(found):
+                self._metrics.answers.labels("local").inc()
                 return found
 
     async def _find(
