@@ -30,6 +30,9 @@ _MATCH_SKILLS = 4_000
 _SEARCH_SKILLS = 20_000
 """Skills whose scores are added up for one question, about; 10,000 take 1 ms. Only common words take it that far."""
 
+_EVERY = 1 << 30
+"""A bound that bounds nothing."""
+
 _POINTED_AT = 100
 
 _INLINE_LOOKS = 5_000
@@ -99,21 +102,22 @@ class Matcher:
             after = Scored(cursor.score, cursor.slot) if cursor else None
             scored = index.words.best(seen.plan, question.limit + 1, question.filters, after)
             page = scored[: question.limit]
-            skills = [known for each in page if (known := index.get(each.slot))]
+            considered = [known for each in scored if (known := index.get(each.slot))]
+            skills = considered[: question.limit]
             scores = {each.slot: each.score for each in page}
             skills.sort(key=lambda known: (scores[known.slot], known.document["confidence"], known.slot), reverse=True)
             more = str(WordCursor(name, *page[-1], seen.plan.weights)) if len(scored) > len(page) else None
             position = str(Position(self._network.epoch, seen.offset))
             end = orjson.dumps({"next_cursor": more, "position": position})
             body = b'{"skills":[' + b",".join(known.json for known in skills) + b"]," + end[1:]
-            return _Answered(body, skills, scored[-1].score if more else 0.0)
+            return _Answered(body, considered, scored[-1].score if more else 0.0)
 
         return await self._answer(index, question.key(self._network.id), look, find, question.filters)
 
     async def having_all(self, question: SearchQuestion, most: int) -> list[str]:
         """The ids of the newest skills that have all of the words, at most so many. Raises `Unavailable`."""
         index = await self._follower.current()
-        plan = index.words.plan(question.words, 1_000, _SEARCH_SKILLS)
+        plan = index.words.plan(question.words, _EVERY, _EVERY)
         slots = index.words.having_all(plan, most, question.filters)
         return [known.document["id"] for slot in slots if (known := index.get(slot))]
 

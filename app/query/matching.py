@@ -227,7 +227,7 @@ def _to_match(
         why.append(f"its pattern stands in line {span.line} but for numbers, paths, names and the like")
     else:
         shared = [forms[word] for word in index.words.shared(plan, words_in(each.known.document)) if word in forms]
-        why.append(f"it shares the words {', '.join(shared[:_SHOWN_WORDS])}")
+        why.append(f"it shares the words {', '.join(shared[:_SHOWN_WORDS])}" if shared else "it shares operators")
     if each.agrees:
         why.append(f"the error type is {each.known.document['error_type']}")
     why += _history(each.known.document)

@@ -5,7 +5,7 @@ commit is in a small index of our own beside it, and both are asked. A skill sco
 score is ours: every word of the question that stands in the skill counts its weight, times what the field is worth.
 
 The weight of a word comes from how many skills have it, rounded to a power of four, so a new skill seldom changes the
-scores of others: an answer stays right until a skill with one of its words comes or goes (docs/decisions/0011).
+scores of others: an answer stays right until a skill comes that has enough of its words, or one of its own goes (docs/decisions/0011).
 """
 
 import asyncio

@@ -13,7 +13,7 @@ class PlainRoute(APIRoute):
     """A route that FastAPI documents, and calls directly.
 
     FastAPI's own way from the router to such a handler takes 0.1 ms of a capture's 0.7, and a third of what a repeated
-    question takes (docs/decisions/0008). Errors are rendered by the application's exception handlers as everywhere.
+    question takes (docs/decisions/0014). Errors are rendered by the application's exception handlers as everywhere.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
