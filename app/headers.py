@@ -89,4 +89,4 @@ def read_if_none_match(request: Request) -> list[str]:
 def names_tag(request: Request, etag: str) -> bool:
     """Whether `If-None-Match` names an answer that there always is: by its tag, or by `*`, which names any."""
     tags = read_if_none_match(request)
-    return etag in tags or "*" in tags
+    return etag.removeprefix("W/") in tags or "*" in tags

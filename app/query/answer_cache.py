@@ -37,13 +37,14 @@ class Standing(NamedTuple):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A body, ready to send, and what it depends on.
+    """A body, ready to send but for the position at `position_at`, and what it depends on.
 
     `plan` and `standing` are what the index knew of the question at `offset`. A skill that came later and has none of these
     patterns matters if it scores `floor` or more.
     """
 
     body: bytes
+    position_at: int
     etag: str
     offset: int
     plan: Plan
@@ -150,8 +151,8 @@ class AnswerCache:
 
 
 def make_etag(body: bytes) -> str:
-    """The same for the same body, whichever process made it."""
-    return f'"{hashlib.blake2b(body, digest_size=9).hexdigest()}"'
+    """The same for the same body, whichever process made it. Weak, for the position in an answer is that of the moment."""
+    return f'W/"{hashlib.blake2b(body, digest_size=9).hexdigest()}"'
 
 
 def _size(answer: Answer) -> int:

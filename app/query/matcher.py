@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import orjson
 
-from app.errors import InvalidInput
 from app.eventlog.network import Network
 from app.models.position import Position
 from app.query.answer_cache import Answer, AnswerCache, Considered, Standing, make_etag
@@ -20,6 +19,7 @@ from app.query.follower import Follower
 from app.query.matching import WORDS, Match, find_matches
 from app.query.patterns import Hit, PatternIndex, TooManyPlaces
 from app.query.question import MatchQuestion, SearchQuestion
+from app.query.rendering import Rendered, position_last
 from app.query.skill_index import Known, SkillIndex
 from app.query.words import Plan, Scored, WordIndex
 
@@ -38,7 +38,7 @@ _POINTED_AT = 100
 _INLINE_LOOKS = 5_000
 """Places and shapes that are looked at on the event loop, in as much time."""
 
-Render = Callable[[Sequence[Match], Position], bytes]
+Render = Callable[[Sequence[Match]], Rendered]
 
 
 class _Seen(NamedTuple):
@@ -53,10 +53,17 @@ class _Seen(NamedTuple):
         return tuple(Standing(hit.kind, hit.text, len(hit.slots), hit.slots[-1]) for hit in self.hits)
 
 
+class Ready(NamedTuple):
+    """An answer to send."""
+
+    body: bytes
+    etag: str
+
+
 class _Answered(NamedTuple):
     """A body, the skills that were considered for it, and what a new one must score at least to be one of them."""
 
-    body: bytes
+    rendered: Rendered
     considered: list[Known]
     floor: float
 
@@ -69,7 +76,7 @@ class Matcher:
         self._follower = follower
         self._cache = cache
 
-    async def match(self, question: MatchQuestion, render: Render) -> Answer:
+    async def match(self, question: MatchQuestion, render: Render) -> Ready:
         """The skills that fit a message, best first, as `render` writes them. Raises `Unavailable`."""
         index = await self._follower.current()
 
@@ -80,13 +87,11 @@ class Matcher:
 
         def find(seen: _Seen) -> _Answered:
             found = find_matches(index, question, seen.hits, seen.plan)
-            return _Answered(
-                render(found.matches, Position(self._network.epoch, seen.offset)), found.considered, found.floor
-            )
+            return _Answered(render(found.matches), found.considered, found.floor)
 
         return await self._answer(index, question.key(self._network.id, render.__name__), look, find)
 
-    async def search(self, question: SearchQuestion) -> Answer:
+    async def search(self, question: SearchQuestion) -> Ready:
         """One page of the skills that have some of the words, those first that fit best. Raises `InvalidInput` for a
         cursor that is not one, `Unavailable`."""
         name = question_of("relevance", question.words, *question.filters)
@@ -107,10 +112,9 @@ class Matcher:
             scores = {each.slot: each.score for each in page}
             skills.sort(key=lambda known: (scores[known.slot], known.document["confidence"], known.slot), reverse=True)
             more = str(WordCursor(name, *page[-1], seen.plan.weights)) if len(scored) > len(page) else None
-            position = str(Position(self._network.epoch, seen.offset))
-            end = orjson.dumps({"next_cursor": more, "position": position})
-            body = b'{"skills":[' + b",".join(known.json for known in skills) + b"]," + end[1:]
-            return _Answered(body, considered, scored[-1].score if more else 0.0)
+            cursor_json = orjson.dumps({"next_cursor": more})[1:-1]
+            body = b'{"skills":[%s],%s' % (b",".join(known.json for known in skills), cursor_json)
+            return _Answered(position_last(body), considered, scored[-1].score if more else 0.0)
 
         return await self._answer(index, question.key(self._network.id), look, find, question.filters)
 
@@ -128,7 +132,7 @@ class Matcher:
         look: Callable[[], Awaitable[_Seen]],
         find: Callable[[_Seen], _Answered],
         filters: Sequence[Sequence[str]] = (),
-    ) -> Answer:
+    ) -> Ready:
         looked: tuple[Moment, _Seen] | None = None
 
         async def seen() -> _Seen:
@@ -148,13 +152,18 @@ class Matcher:
 
         async def find_anew() -> Answer:
             present = await seen()
-            body, skills, floor = find(present)
+            (body, position_at), skills, floor = find(present)
             considered = tuple(
                 Considered(k.document["id"], k.slot, k.document["captures"], k.document["usage_count"]) for k in skills
             )
-            return Answer(body, make_etag(body), present.offset, present.plan, present.stands(), considered, floor)
+            return Answer(
+                body, position_at, make_etag(body), present.offset, present.plan, present.stands(), considered, floor
+            )
 
-        return await self._cache.answer(key, lambda: index.clocks.now, is_right, find_anew)
+        answer = await self._cache.answer(key, lambda: index.clocks.now, is_right, find_anew)
+        # Right at this moment, so it says this position, whenever it was found.
+        position = str(Position(self._network.epoch, index.offset)).encode()
+        return Ready(answer.body[: answer.position_at] + position + answer.body[answer.position_at :], answer.etag)
 
 
 def _words_hold(words: WordIndex, answer: Answer, filters: Sequence[Sequence[str]]) -> bool:
@@ -166,17 +175,13 @@ def _words_hold(words: WordIndex, answer: Answer, filters: Sequence[Sequence[str
 
 
 async def _find_patterns(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:
-    """The patterns in a message; at once if that is quick, else in a thread. Raises `InvalidInput`."""
+    """The patterns in a message; at once if that is quick, else in a thread."""
     if len(question.message) <= _INLINE:
         try:
             return patterns.find(question.log, _INLINE_LOOKS)
         except TooManyPlaces:
             pass
-    try:
-        return await asyncio.to_thread(_read_and_find, patterns, question)
-    except TooManyPlaces:
-        message = "repeats itself so much that patterns cannot be looked for in it; send the part that tells"
-        raise InvalidInput(f"The message {message}.", [("body.message", message)]) from None
+    return await asyncio.to_thread(_read_and_find, patterns, question)
 
 
 def _read_and_find(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:

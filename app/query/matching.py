@@ -14,6 +14,7 @@ from app.skills.masking import mask
 from app.skills.pattern import cleaned, is_plain_word, unmasked_weight, weight
 from app.skills.ranking import Candidate, Kind, rank, score
 from app.skills.reading import Place
+from app.skills.words import with_code_words
 
 WORDS = 12
 """The rarest words of a message that are looked for. More find hardly anything else (docs/decisions/0011)."""
@@ -35,6 +36,9 @@ _TELLING_SHARE = 0.18
 
 _TELLING_BITS = 0.5
 """How much of the weight of a word that hardly any skill has must agree, at least."""
+
+_ALL_BUT = 0.9
+"""How much of what a message says is enough, however little that is."""
 
 _AGREEING = 1.2
 """What the same error type is worth to a similar skill."""
@@ -76,14 +80,14 @@ class _Standing:
 
     candidate: Candidate
     known: Known
-    place: Place
+    place: Place | None
     agrees: bool
 
 
 def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], plan: Plan) -> FoundMatches:
     """The skills that fit, best first, at most `question.limit`."""
     standing = {each.known.slot: each for each in _standing(index, question, hits, "exact", _ALTERNATIVES)}
-    telling = [each.place for each in standing.values() if not each.candidate.is_plain]
+    telling = [each.place for each in standing.values() if each.place and not each.candidate.is_plain]
     floor = math.inf
     if len(telling) < question.limit:
         scored = index.words.best(plan, question.limit + _MORE, at_least=_least_telling(plan))
@@ -95,8 +99,7 @@ def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit]
     ranked = list(standing.values())
     best = [ranked[place] for place in rank([each.candidate for each in ranked])[: question.limit]]
     forms = index.words.forms(question.telling, plan) if any(each.candidate.kind == "similar" for each in best) else {}
-    spans = {place: _span(question.log, place) for place in {each.place for each in best}}
-    matches = [_to_match(index, question.log, each, spans[each.place], plan, forms) for each in best]
+    matches = [_to_match(index, question, each, plan, forms) for each in best]
     return FoundMatches(matches, [each.known for each in ranked], floor)
 
 
@@ -116,10 +119,9 @@ def _near(
 ) -> Iterator[_Standing]:
     """Skills that say much of what the message says, and those whose pattern stands in it once both are masked."""
     masked = {hit.text: hit for hit in hits if hit.kind == "masked"}
-    place = _telling_place(index, question, plan) if scored else None
     for each in scored:
         known = index.get(each.slot)
-        if known is None or place is None:
+        if known is None:
             continue
         # Thousands may share a signature, such as that of a module that is missing: words find the best of them.
         pattern = known.document["pattern"]
@@ -128,7 +130,7 @@ def _near(
             continue
         agrees = _agrees(known.document, question)
         share = each.score / BEST / _said(plan) * (_AGREEING if agrees else 1)
-        yield _Standing(_similar(known, min(1.0, share)), known, place, agrees)
+        yield _Standing(_similar(known, min(1.0, share)), known, None, agrees)
     yield from _standing(index, question, hits, "masked", _MASKED_ALTERNATIVES)
 
 
@@ -184,7 +186,8 @@ def _least_telling(plan: Plan) -> float:
 
     What that finds, and what it spares, stands in docs/decisions/0011.
     """
-    return BEST * max(_TELLING_BITS * plan.bits, _TELLING_SHARE * _said(plan))
+    said = _said(plan)
+    return BEST * min(max(_TELLING_BITS * plan.bits, _TELLING_SHARE * said), _ALL_BUT * said)
 
 
 def _agrees(skill: SkillDocument, question: MatchQuestion) -> bool:
@@ -200,38 +203,40 @@ def _shared_values(skill: SkillDocument, log: BuildLog, place: Place) -> float:
     return sum(value in text for value in values) / len(values) if values else 1.0
 
 
-def _telling_place(index: SkillIndex, question: MatchQuestion, plan: Plan) -> Place:
-    """The line whose words were looked for most."""
-    lines = question.telling_lines
-    weights = dict(plan.weights)
+def _telling_place(index: SkillIndex, question: MatchQuestion, weights: dict[str, int]) -> Place:
+    """The line that says most of what the skill says too."""
 
     def told(line: int) -> int:
         text, body = question.log.lines[line]
-        return sum(weights.get(word, 0) for word in index.words.split(text[body : body + TELLING_CHARACTERS]))
+        words = index.words.split(with_code_words(text[body : body + TELLING_CHARACTERS]))
+        return sum(weights.get(word, 0) for word in words)
 
-    line = max(lines, key=told, default=0)
-    if not question.log.lines:
-        return Place(0, 0, 0, 0)
+    line = max(question.telling_lines, key=told)
     text, body = question.log.lines[line]
     return Place(line, body, line, min(len(text), body + TELLING_CHARACTERS))
 
 
-def _to_match(
-    index: SkillIndex, log: BuildLog, each: _Standing, span: Span, plan: Plan, forms: dict[str, str]
-) -> Match:
-    kind = each.candidate.kind
+def _to_match(index: SkillIndex, question: MatchQuestion, each: _Standing, plan: Plan, forms: dict[str, str]) -> Match:
     why = []
-    if kind == "exact":
+    place = each.place
+    if place is None:
+        shared = index.words.shared(plan, words_in(each.known.document))
+        weights = dict(plan.weights)
+        place = _telling_place(index, question, {word: weights[word] for word in shared})
+        written = dict.fromkeys(forms[word] for word in shared if word in forms)
+        why.append(
+            f"it shares the words {', '.join(list(written)[:_SHOWN_WORDS])}" if written else "it shares operators"
+        )
+    span = _span(question.log, place)
+    if each.candidate.kind == "exact":
         why.append(f"its pattern stands in line {span.line}")
-    elif kind == "masked":
+    elif each.candidate.kind == "masked":
         why.append(f"its pattern stands in line {span.line} but for numbers, paths, names and the like")
-    else:
-        shared = [forms[word] for word in index.words.shared(plan, words_in(each.known.document)) if word in forms]
-        why.append(f"it shares the words {', '.join(shared[:_SHOWN_WORDS])}" if shared else "it shares operators")
     if each.agrees:
         why.append(f"the error type is {each.known.document['error_type']}")
     why += _history(each.known.document)
-    return Match(each.known, kind, score(each.candidate), span, log.sent[span.start : span.end], why)
+    matched = question.log.sent[span.start : span.end]
+    return Match(each.known, each.candidate.kind, score(each.candidate), span, matched, why)
 
 
 def _history(skill: SkillDocument) -> Iterator[str]:

@@ -6,6 +6,7 @@ of several, made in a thread, while readers go on with those.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -33,7 +34,9 @@ _TIMES_LARGER = 4
 """How much larger an automaton must be than all that came after it, to stay as it is."""
 
 MOST_LOOKS = 3_000_000
-"""Places and shapes looked at in one message, at most: some seconds. Only messages made for it come to so many."""
+MOST_LOOKS_AT_ONE = 200_000
+"""Places and shapes looked at in one message, at most, in all and for one anchor: some seconds. Only a message that
+repeats the beginning of many patterns thousands of times comes to so many; what it has besides is found all the same."""
 
 
 class TooManyPlaces(Exception):
@@ -104,19 +107,26 @@ class PatternIndex:
         for kind, text in (("line", pattern.text), ("exact", pattern.text), ("masked", pattern.signature)):
             self._release(kind, text, slot)
 
-    def find(self, log: BuildLog, most_looks: int = MOST_LOOKS) -> list[Hit]:
+    def find(self, log: BuildLog, at_once: int | None = None) -> list[Hit]:
         """Every pattern that stands in the log, each where it first does.
 
-        Raises `TooManyPlaces` if that takes more than so many looks.
+        Raises `TooManyPlaces` if it takes more than `at_once` looks, if that is given. Without it goes on, but an anchor
+        that stands there again and again is not looked at for ever, nor are all of them together.
         """
         reading = Reading(log)
         looks = 0
-        found: dict[tuple[str, str | None], Hit] = {}
+        looks_at: defaultdict[int, int] = defaultdict(int)
+        found: dict[tuple[str, str], Hit] = {}
         for number, at in self._places(reading.text):
             around = self._around[number]
+            if looks_at[number] > MOST_LOOKS_AT_ONE:
+                continue
+            looks_at[number] += around.looks
             looks += around.looks
-            if looks > most_looks:
+            if at_once is not None and looks > at_once:
                 raise TooManyPlaces
+            if looks > MOST_LOOKS:
+                break
             for shape in around.exact:
                 text = reading.exact(at, shape)
                 if text and (slots := self._held("exact", text)) and ("exact", text) not in found:

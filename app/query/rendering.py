@@ -5,8 +5,8 @@ is `plain`, and stands behind a bar: none begins with what a runner takes for a 
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from app.models.position import Position
 from app.query.matching import Match
 from app.skills.document import dump
 from app.skills.plain_text import first_line, lines, plain
@@ -15,10 +15,22 @@ _QUOTED = 200
 """Characters of what matched that a person is shown."""
 
 
-def as_json(matches: Sequence[Match], position: Position) -> bytes:
+class Rendered(NamedTuple):
+    """A body without the position that belongs at `position_at`."""
+
+    body: bytes
+    position_at: int
+
+
+def as_json(matches: Sequence[Match]) -> Rendered:
     """`MatchesPublic`."""
     found = b",".join(_match_json(match) for match in matches)
-    return b'{"matches":[%s],"position":"%s"}' % (found, str(position).encode())
+    return position_last(b'{"matches":[%s]' % found)
+
+
+def position_last(body: bytes) -> Rendered:
+    """A JSON object that still is to be closed, with its position as the last member."""
+    return Rendered(body + b',"position":""}', len(body) + len(b',"position":"'))
 
 
 def _match_json(match: Match) -> bytes:
@@ -32,14 +44,18 @@ def _match_json(match: Match) -> bytes:
     return b'{"skill":%s,%s' % (match.known.json, dump(rest)[1:])
 
 
-def as_text(matches: Sequence[Match], position: Position) -> bytes:
+def as_text(matches: Sequence[Match]) -> Rendered:
     """A block that a person reads at the end of a log."""
     if not matches:
-        return f"CIN knows no fix for this (at {position}).\n".encode()
+        return _position_behind("CIN knows no fix for this (at ", ").\n")
     known = "1 fix" if len(matches) == 1 else f"{len(matches)} fixes"
     blocks = ["\n".join(_block(number, match)) for number, match in enumerate(matches, 1)]
-    head = f"CIN knows {known} for this, best first (at {position}):"
-    return ("\n\n".join([head, *blocks]) + "\n").encode("utf-8", "replace")
+    return _position_behind(f"CIN knows {known} for this, best first (at ", "\n\n".join(["):", *blocks, ""])[:-1])
+
+
+def _position_behind(before: str, after: str) -> Rendered:
+    head = before.encode()
+    return Rendered(head + after.encode("utf-8", "replace"), len(head))
 
 
 def _block(number: int, match: Match) -> Iterator[str]:

@@ -5,7 +5,8 @@ commit is in a small index of our own beside it, and both are asked. A skill sco
 score is ours: every word of the question that stands in the skill counts its weight, times what the field is worth.
 
 The weight of a word comes from how many skills have it, rounded to a power of four, so a new skill seldom changes the
-scores of others: an answer stays right until a skill comes that has enough of its words, or one of its own goes (docs/decisions/0011).
+scores of others: an answer stays right until a skill comes that has enough of its words, or one of its own goes
+(docs/decisions/0011).
 """
 
 import asyncio
@@ -212,8 +213,8 @@ class WordIndex:
         """How the words of a plan are written in the text that it was made from."""
         planned = {word for word, _ in plan.weights}
         forms: dict[str, str] = {}
-        for written in dict.fromkeys(_WRITTEN.findall(text)):
-            for word in planned.intersection(self.split(with_code_words(written))):
+        for written in dict.fromkeys(_WRITTEN.findall(with_code_words(text))):
+            for word in planned.intersection(self.split(written)):
                 forms.setdefault(word, written)
             if len(forms) == len(planned):
                 break

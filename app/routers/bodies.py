@@ -27,6 +27,11 @@ TEXT = "text/plain"
 
 async def read_body(request: Request, max_bytes: int, *media_types: str) -> tuple[bytes, str]:
     """The body and its media type. Raises `MediaTypeUnsupported` or `BodyTooLarge`, the latter without reading it all."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise MediaTypeUnsupported(
+            f"`Content-Encoding: {encoding[:100]}` is not understood here. Send the body as it is."
+        )
     media_type = request.headers.get("content-type", media_types[0]).partition(";")[0].strip().lower()
     if media_type not in media_types:
         raise MediaTypeUnsupported(

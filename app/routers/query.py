@@ -4,6 +4,7 @@ The tags of matches and searches are made from the answer, those of other reads 
 the database.
 """
 
+import re
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app import errors
 from app.dependencies import Parts, parts, wait_for_min_position
-from app.errors import BodyTooLarge, InvalidInput
+from app.errors import BodyTooLarge, InvalidInput, MediaTypeUnsupported
 from app.headers import IF_NONE_MATCH, MIN_POSITION, names_tag, read_if_none_match
 from app.models import (
     MatchesPublic,
@@ -242,7 +243,7 @@ async def _read_question(request: Request) -> MatchQuestion:
     body, media_type = await read_body(request, _MATCH_JSON_BYTES, JSON, TEXT)
     if media_type == TEXT:
         params = _read_params(request, MatchParams)
-        message = body.decode("utf-8", "replace")
+        message = _decode(request, body)
     else:
         _read_params(request, _NoParams)
         try:
@@ -267,6 +268,15 @@ def _read_params(request: Request, model: type[M]) -> M:
         return model.model_validate(given)
     except ValidationError as error:
         raise from_validation_error(error, "query") from None
+
+
+def _decode(request: Request, body: bytes) -> str:
+    """The text, in the `charset` that its media type names, else UTF-8. Raises `MediaTypeUnsupported`."""
+    named = re.search(r"charset=\"?([\w.:-]{1,40})", request.headers.get("content-type", ""), re.IGNORECASE)
+    try:
+        return body.decode(named[1] if named else "utf-8", "replace")
+    except LookupError:
+        raise MediaTypeUnsupported(f"The charset `{named and named[1]}` is not known here. Send UTF-8.") from None
 
 
 def _read_number(text: object) -> int:

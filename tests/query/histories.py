@@ -12,7 +12,6 @@ from app.eventlog.log import EventLog
 from app.eventlog.network import Network, open_network
 from app.eventlog.notifier import LocalNotifier
 from app.metrics import Metrics
-from app.models.position import Position
 from app.query.matching import WORDS, find_matches
 from app.query.question import MatchQuestion
 from app.query.rendering import as_json
@@ -93,7 +92,7 @@ def matched(index: SkillIndex, message: str, limit: int = 20) -> bytes:
     question = MatchQuestion(message, None, limit)
     found = index.patterns.find(question.log)
     standing = find_matches(index, question, found, index.words.plan(question.telling, WORDS, 4_000))
-    return as_json(standing.matches, Position("k3f9", 0))
+    return as_json(standing.matches).body
 
 
 def searched(index: SkillIndex, words: str) -> list[tuple[float, str]]:

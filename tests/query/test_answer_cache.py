@@ -16,7 +16,7 @@ from tests.inside import run, until, within
 def make_answer(body: bytes = b"found", offset: int = 1) -> Answer:
     plan = Plan((("server", 3),), 1, 4)
     return Answer(
-        body, make_etag(body), offset, plan, (Standing("exact", "x", 1, 1),), (Considered("id", 1, 1, 0),), 1.5
+        body, 0, make_etag(body), offset, plan, (Standing("exact", "x", 1, 1),), (Considered("id", 1, 1, 0),), 1.5
     )
 
 
@@ -309,4 +309,4 @@ def test_garbage_in_the_shared_tier_is_ignored(garbage: Callable[[], bytes]) -> 
 
 def test_etag_is_of_the_body() -> None:
     assert make_etag(b"a") == make_etag(b"a") != make_etag(b"b")
-    assert make_etag(b"a").startswith('"')
+    assert make_etag(b"a").startswith('W/"')

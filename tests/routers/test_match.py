@@ -1,5 +1,6 @@
 """Matching over HTTP: what fits is found, best first, with where and why; what cannot be asked is refused."""
 
+import gzip
 import re
 import socket
 import unicodedata
@@ -429,3 +430,22 @@ def test_body_that_is_far_too_large_is_not_even_read(server: Server) -> None:
         head = f"POST /match HTTP/1.1\r\nHost: cin\r\nContent-Length: {80 * MIB}\r\n\r\n"
         connection.sendall(head.encode() + b"{")
         assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_body_that_is_compressed_is_refused(api: httpx.Client) -> None:
+    headers = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
+    problem(api.post("/match", content=gzip.compress(b"an error"), headers=headers), 415, "media-type-unsupported")
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "UTF-16LE", "latin-1"])
+def test_text_is_read_in_its_charset(api: httpx.Client, charset: str) -> None:
+    pattern = f"cannot open {word()}"
+    capture(api, pattern=pattern)
+    headers = {"Content-Type": f"text/plain; charset={charset}"}
+    answer = api.post("/match", content=f"F\xfcr sie: {pattern}".encode(charset), headers=headers)
+    assert answer.json()["matches"][0]["matched"] == pattern
+
+
+def test_charset_that_is_not_known_is_refused(api: httpx.Client) -> None:
+    headers = {"Content-Type": "text/plain; charset=bogus"}
+    problem(api.post("/match", content=b"an error", headers=headers), 415, "media-type-unsupported")

@@ -477,7 +477,7 @@ def test_search_by_relevance_never_looks_at_the_database(tmp_path: Path) -> None
 def test_etag_matches_weakly_in_a_list_and_by_the_star(api: httpx.Client, form: str) -> None:
     found = word()
     capture(api, pattern=f"saw {found}")
-    etag = api.get("/skills", params={"q": found}).headers["etag"]
+    etag = api.get("/skills", params={"q": found}).headers["etag"].removeprefix("W/")
     assert api.get("/skills", params={"q": found}, headers={"If-None-Match": form.format(etag)}).status_code == 304
 
 
