@@ -1,5 +1,8 @@
 """The snapshot from which a skill index is made: the active skills of a network and its head, at one moment."""
 
+import ctypes
+import gc
+import sys
 from collections.abc import Iterator
 from typing import cast
 
@@ -21,7 +24,18 @@ def read_index(connection: Connection, network: Network) -> SkillIndex:
     for skill in _active_skills(connection, network.id):
         index.load(skill)
     index.loaded()
+    _give_memory_back()
     return index
+
+
+def _give_memory_back() -> None:
+    """Return to the system what building the index needed and the index does not: 74 MiB with 100,000 skills.
+
+    glibc would keep it for a next time, which is a day away.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        gc.collect()
+        trim(0)
 
 
 def _active_skills(connection: Connection, network_id: int) -> Iterator[SkillRow]:

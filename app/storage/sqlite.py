@@ -28,11 +28,16 @@ READERS = 4
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA cache_size = -65536",
     "PRAGMA busy_timeout = 5000",
 )
-_WRITER = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA wal_autocheckpoint = 4000")
-_READER = ("PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
+# Pages in memory, in KiB. The writer looks up what is known already; readers hardly read twice, and there are four.
+_WRITER = (
+    "PRAGMA cache_size = -65536",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 4000",
+)
+_READER = ("PRAGMA cache_size = -8192", "PRAGMA query_only = ON", "PRAGMA wal_autocheckpoint = 0")
 
 
 @asynccontextmanager
