@@ -19,6 +19,7 @@ async def break_down(_: Callable[..., Any]) -> None:
 def broken(folder: Path, path: str) -> httpx.Response:
     async def go() -> httpx.Response:
         async with application(folder) as cin:
+            await cin.parts.follower.current()  # so that it is not this which breaks
             cin.parts.database.read = break_down  # type: ignore[method-assign,assignment]  # as if it had a fault
             return await cin.client.get(path, headers={"X-Request-ID": "mine"})
 

@@ -12,6 +12,7 @@ scores of others: an answer stays right until a skill comes that has enough of i
 import asyncio
 import math
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
@@ -232,7 +233,7 @@ class WordIndex:
         """
         self._read()
         bits = self._live.bit_length() + 1
-        words = self.split(with_code_words(text))
+        words = self.split(with_code_words(unicodedata.normalize("NFC", text)))  # as skills are kept
         known = [
             (max(1, bits - _rounded_bits(frequency)), word)
             for word in words

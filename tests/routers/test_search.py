@@ -139,7 +139,7 @@ def test_query_syntax_is_text(api: httpx.Client, syntax: str) -> None:
     found = word()
     skill = capture(api, pattern=f"saw {found}")
     for q in (f"{syntax.format(found)} {found}", f"{found} {syntax.format(found)}", f"-{found} {syntax.format(found)}"):
-        assert search(api, q)[:1] == [skill["id"]], q
+        assert skill["id"] in search(api, q), q
 
 
 def test_skills_of_a_capture_a_batch_and_a_revision_are_found_at_once(api: httpx.Client) -> None:
