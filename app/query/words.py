@@ -4,7 +4,7 @@ A Tantivy index in memory has most of them. Committing to it takes 5 to 100 ms, 
 commit is in a small index of our own beside it, and both are asked. A skill scores the same in either, because the
 score is ours: every word of the question that stands in the skill counts its weight, times what the field is worth.
 
-The weight of a word comes from how many skills have it, rounded to a power of four, so a new skill seldom changes the
+The weight of a word comes from how many skills have it, rounded to a power of two, so a new skill seldom changes the
 scores of others: an answer stays right until a skill comes that has enough of its words, or one of its own goes
 (docs/decisions/0011).
 """
@@ -235,9 +235,7 @@ class WordIndex:
         bits = self._live.bit_length() + 1
         words = self.split(with_code_words(unicodedata.normalize("NFC", text)))  # as skills are kept
         known = [
-            (max(1, bits - _rounded_bits(frequency)), word)
-            for word in words
-            if (frequency := self._frequency(word)) > 0
+            (max(1, bits - frequency.bit_length()), word) for word in words if (frequency := self._frequency(word)) > 0
         ]
         known.sort(reverse=True)
         weights = [(word, weight) for weight, word in known[:most]]
@@ -408,15 +406,10 @@ def _few_enough(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tup
     """
     skills = 0
     for place, (_, weight) in enumerate(weights):
-        skills += 1 << max(0, bits - weight + 1)
+        skills += 1 << (bits - weight)
         if place >= _AT_LEAST and skills > most:
             return tuple(weights[:place])
     return tuple(weights)
-
-
-def _rounded_bits(frequency: int) -> int:
-    """The length of a frequency in bits, one of each two: 1 for 1 to 3, 3 for 4 to 15, 5 for 16 to 63 …"""
-    return (frequency.bit_length() - 1) // 2 * 2 + 1
 
 
 def words_of(texts: Iterable[str | None]) -> str:
