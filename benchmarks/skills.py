@@ -99,27 +99,7 @@ class Words:
         return template.format(m=m, w=w, v=v, h=h, n=names[0], c=names[1], d=names[2], p=path, i=i, j=j)
 
     def _make(self) -> str:
-        syllables = (
-            "ba",
-            "co",
-            "der",
-            "fi",
-            "gra",
-            "ho",
-            "in",
-            "jo",
-            "ka",
-            "lor",
-            "men",
-            "no",
-            "pro",
-            "qui",
-            "re",
-            "sta",
-            "tu",
-            "ver",
-        )
-        return "".join(self.random.choices(syllables, k=self.random.randrange(2, 5)))
+        return "".join(self.random.choices(_SYLLABLES, k=self.random.randrange(2, 5)))
 
 
 def make_skills(seed: int = 1) -> Iterator[dict[str, object]]:

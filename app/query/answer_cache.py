@@ -1,7 +1,7 @@
 """The answer cache: answers as the bytes that go out, valid until something they depend on is touched.
 
-There are no time-outs. An answer knows what it depends on, the offset at which it was found, and the counters that it
-shows; whoever asks again holds these against the index's clocks. "Nothing found" is an answer like any other.
+There are no time-outs. An answer knows what it depends on: the words and patterns of the question as the index knew them,
+and the skills that were considered. Whoever asks again holds these against the index. "Nothing found" is one like any other.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import msgspec
 
 from app.metrics import Metrics
 from app.query.clocks import Moment
-from app.query.words import Plan
+from app.query.plan import Plan
 
 
 class Considered(NamedTuple):

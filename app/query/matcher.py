@@ -18,10 +18,11 @@ from app.query.cursor import MOST_WORDS, WordCursor, parse_word_cursor, question
 from app.query.follower import Follower
 from app.query.matching import WORDS, Match, find_matches
 from app.query.patterns import Hit, PatternIndex, TooManyPlaces
+from app.query.plan import Plan, Scored
 from app.query.question import MatchQuestion, SearchQuestion
 from app.query.rendering import Rendered, position_last
 from app.query.skill_index import Known, SkillIndex
-from app.query.words import Plan, Scored, WordIndex
+from app.query.words import WordIndex
 
 _INLINE = 64 * 1024
 """Characters of a message that is read on the event loop, in 3 ms; longer ones take a thread."""
@@ -49,8 +50,8 @@ class _Seen(NamedTuple):
     plan: Plan
 
     def stands(self) -> tuple[Standing, ...]:
-        """The patterns that stand in the message, and which skills have them."""
-        return tuple(Standing(hit.kind, hit.text, len(hit.slots), hit.slots[-1]) for hit in self.hits)
+        """The patterns that stand in the message, and which skills have them: none any more, if they were just retired."""
+        return tuple(Standing(hit.kind, hit.text, len(hit.slots), next(reversed(hit.slots), 0)) for hit in self.hits)
 
 
 class Ready(NamedTuple):

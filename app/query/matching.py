@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.query.patterns import Hit, Slot
+from app.query.plan import BEST, Plan, Scored
 from app.query.question import TELLING_CHARACTERS, MatchQuestion
 from app.query.skill_index import Known, SkillDocument, SkillIndex, words_in
-from app.query.words import BEST, Plan, Scored
 from app.skills.build_log import BuildLog
 from app.skills.masking import mask
 from app.skills.pattern import cleaned, is_plain_word, unmasked_weight, weight

@@ -6,19 +6,26 @@ every process comes to the same. Counters are not in the log; who counts tells `
 A skill's slot is the offset of the event that last changed it.
 """
 
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, cast
 
 import orjson
 
 from app.eventlog.log import LoggedEvent
 from app.query.clocks import Clocks, facets, skill_key
 from app.query.patterns import PatternIndex, Slot
-from app.query.words import WordIndex, WordsOf, words_of
-from app.skills.document import NetworkName, SkillRow, dump, skill_json
+from app.query.plan import WordsOf, words_of
+from app.query.words import WordIndex
+from app.skills.document import Counters, NetworkName, SkillRow, counters, dump, skill_json
 from app.skills.pattern import read_pattern
 
 
-class SkillDocument(TypedDict):
+class ChangingCounters(Counters):
+    """What of a skill changes without an event."""
+
+    updated_at: str
+
+
+class SkillDocument(ChangingCounters):
     """A `SkillPublic`, decoded."""
 
     id: str
@@ -31,26 +38,7 @@ class SkillDocument(TypedDict):
     tags: list[str]
     status: str
     captured_by: str
-    captures: int
-    usage_count: int
-    success_count: int
-    failure_count: int
-    success_rate: float | None
-    confidence: float
     position: str
-    updated_at: str
-
-
-class Counters(TypedDict):
-    """What of a skill changes without an event."""
-
-    captures: int
-    usage_count: int
-    success_count: int
-    failure_count: int
-    success_rate: float | None
-    confidence: float
-    updated_at: str
 
 
 class Known(NamedTuple):
@@ -71,7 +59,7 @@ class SkillIndex:
         self.clocks = Clocks()
         self._network = network
         self._slots: dict[str, Slot] = {}
-        self._counters: dict[str, Counters] = {}
+        self._counters: dict[str, ChangingCounters] = {}
         self._used: set[Slot] = set()
 
     def __len__(self) -> int:
@@ -107,15 +95,15 @@ class SkillIndex:
             touched |= self._forget(before, event.offset)
         if skill["status"] == "active":
             self._keep(event.offset, skill, raw)
-        counters = self._counters.get(skill["id"])
-        if counters is not None and not _is_newer(counters, skill):
+        told = self._counters.get(skill["id"])
+        if told is not None and not _is_newer(told, skill):
             del self._counters[skill["id"]]
         self.clocks.touch(touched)
         self.offset = event.offset
 
     def count(self, skill: SkillRow) -> None:
         """Learn a skill's new counters. Those of a skill that comes with a later event may be told before it."""
-        self._counters[skill["id"]] = _counters(skill)
+        self._counters[skill["id"]] = {**counters(skill), "updated_at": skill["updated_at"]}
         if skill["id"] in self._slots:
             self._used.add(self._slots[skill["id"]])
         self.clocks.touch([skill_key(skill["id"]), *facets(skill["error_type"], skill["captured_by"], skill["tags"])])
@@ -141,17 +129,17 @@ class SkillIndex:
         document = cast(SkillDocument, orjson.loads(raw))
         if self._slots.get(document["id"]) != slot:
             return None
-        counters = self._counters.get(document["id"])
-        if counters is not None and _is_newer(counters, document):
-            document = cast(SkillDocument, {**document, **counters})
+        told = self._counters.get(document["id"])
+        if told is not None and _is_newer(told, document):
+            document = cast(SkillDocument, {**document, **told})
             raw = dump(document)
         return Known(slot, document, raw)
 
     def is_still(self, skill_id: str, slot: Slot, captures: int, usage_count: int) -> bool:
         """Whether the skill is still what it was at that offset, with those counters."""
-        counters = self._counters.get(skill_id)
+        told = self._counters.get(skill_id)
         return self._slots.get(skill_id) == slot and (
-            counters is None or (counters["captures"] <= captures and counters["usage_count"] <= usage_count)
+            told is None or (told["captures"] <= captures and told["usage_count"] <= usage_count)
         )
 
     def is_used(self, slot: Slot) -> bool:
@@ -191,19 +179,6 @@ def _facets(skill: SkillDocument) -> tuple[str, ...]:
     return facets(skill["error_type"], skill["captured_by"], skill["tags"])
 
 
-def _is_newer(counters: Counters, document: SkillDocument) -> bool:
+def _is_newer(told: ChangingCounters, document: SkillDocument) -> bool:
     """Whether the counters say more than the document: these two only grow."""
-    return counters["captures"] > document["captures"] or counters["usage_count"] > document["usage_count"]
-
-
-def _counters(skill: SkillRow) -> Counters:
-    used = skill["usage_count"]
-    return {
-        "captures": skill["captures"],
-        "usage_count": used,
-        "success_count": skill["success_count"],
-        "failure_count": skill["failure_count"],
-        "success_rate": skill["success_count"] / used if used else None,
-        "confidence": round(skill["confidence"], 4),
-        "updated_at": skill["updated_at"],
-    }
+    return told["captures"] > document["captures"] or told["usage_count"] > document["usage_count"]

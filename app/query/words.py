@@ -13,22 +13,17 @@ import asyncio
 import math
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import tantivy
 from tantivy import FieldType, Occur, Query
 
 from app.query.patterns import Slot
+from app.query.plan import FIELDS, Plan, Scored, WordsOf
+from app.query.recent_skills import RecentSkills
 from app.skills.words import with_code_words
-
-FIELDS = (("title", 10), ("head", 7), ("text", 13))
-"""Fields, each with all that stands in those before it, and what a word in it adds: 30 for one in the title (name, error
-type, pattern), 20 in the rest of the head (description, tags), 13 in the remaining text (resolution, context)."""
-
-BEST = sum(worth for _, worth in FIELDS)
-"""What a word adds that stands in the title."""
 
 _AT_LEAST = 3
 """Words that are looked for however common they are."""
@@ -52,77 +47,6 @@ _WRITER_BYTES = 30_000_000
 """Memory that Tantivy's writer may use for what is not committed: when everything is loaded, and afterwards."""
 
 
-class WordsOf(NamedTuple):
-    """A skill's text, in parts, and its `facets`, what lists can be filtered by."""
-
-    title: str
-    head: str
-    text: str
-    facets: tuple[str, ...]
-
-    @property
-    def fields(self) -> tuple[str, str, str]:
-        """The texts of `FIELDS`."""
-        head = f"{self.title}\n{self.head}"
-        return self.title, head, f"{head}\n{self.text}"
-
-
-class Plan(NamedTuple):
-    """The words of a question that are looked for, the rarest, each with its weight. Equal plans find the same.
-
-    `unknown` is the number of words that no skill has, `bits` the weight of a word that hardly any skill has.
-    """
-
-    weights: tuple[tuple[str, int], ...]
-    unknown: int
-    bits: int
-
-
-class Scored(NamedTuple):
-    """A skill, and how well it fits: for every word its weight times what the field is worth."""
-
-    score: float
-    slot: Slot
-
-
-class _Recent:
-    """Skills that are not in the Tantivy index yet."""
-
-    def __init__(self) -> None:
-        self.documents: dict[Slot, tuple[WordsOf, bytes]] = {}
-        self.unread: list[Slot] = []
-        self.facets: defaultdict[str, set[Slot]] = defaultdict(set)
-        self._slots: dict[str, defaultdict[str, list[Slot]]] = {name: defaultdict(list) for name, _ in FIELDS}
-
-    def add(self, slot: Slot, facets: Iterable[str], fields: Sequence[set[str]]) -> None:
-        for slots, found in zip(self._slots.values(), fields, strict=True):
-            for word in found:
-                slots[word].append(slot)
-        for facet in facets:
-            self.facets[facet].add(slot)
-
-    def frequency(self, word: str) -> int:
-        return len(self._having("text", word))
-
-    def scores(self, plan: Plan, facets: Sequence[Sequence[str]]) -> dict[Slot, int]:
-        found: Counter[Slot] = Counter()
-        for word, weight in plan.weights:
-            for name, worth in FIELDS:
-                for slot in self._having(name, word):
-                    found[slot] += weight * worth
-        wanted = self._passing(facets)
-        return {slot: score for slot, score in found.items() if all(slot in slots for slots in wanted)}
-
-    def having_all(self, words: Sequence[str], facets: Sequence[Sequence[str]]) -> set[Slot]:
-        return set.intersection(*(set(self._having("text", word)) for word in words), *self._passing(facets))
-
-    def _having(self, name: str, word: str) -> Sequence[Slot]:
-        return self._slots[name].get(word, ())
-
-    def _passing(self, facets: Sequence[Sequence[str]]) -> list[set[Slot]]:
-        return [set().union(*(self.facets.get(each, ()) for each in any_of)) for any_of in facets]
-
-
 class WordIndex:
     """The skills of one network by their words. Changed and asked on the event loop."""
 
@@ -143,8 +67,8 @@ class WordIndex:
         self._writer = self._index.writer(_BULK_BYTES, num_threads=2)
         self._searcher = self._index.searcher()
         self._addresses: dict[Slot, tantivy.DocAddress] = {}
-        self._recent = _Recent()
-        self._settling = _Recent()
+        self._recent = RecentSkills()
+        self._settling = RecentSkills()
         self._dead: set[Slot] = set()
         self._dead_words: Counter[str] = Counter()
         self._live = 0
@@ -296,7 +220,7 @@ class WordIndex:
         """Commit recent skills to the Tantivy index, if they are many; in a thread, while others go on asking."""
         if len(self._recent.documents) < _SETTLE_AT:
             return
-        self._settling, self._recent = self._recent, _Recent()
+        self._settling, self._recent = self._recent, RecentSkills()
         await asyncio.to_thread(self._commit, self._settling)
         self._refresh()
         if self._settling.unread:
@@ -304,7 +228,7 @@ class WordIndex:
             self._clocks.clear()
             self._floor = max(self._settling.unread)
         self._settled_to = max(self._settling.documents)
-        self._settling = _Recent()
+        self._settling = RecentSkills()
 
     def _read(self) -> None:
         """Look at what came since the last question. Nobody asks during an import, which then goes a third faster."""
@@ -324,7 +248,7 @@ class WordIndex:
             if self._clocks.get(word, 0) < offset:
                 self._clocks[word] = offset
 
-    def _commit(self, recent: _Recent) -> None:
+    def _commit(self, recent: RecentSkills) -> None:
         for slot, (words, document) in recent.documents.items():
             self._writer.add_document(_to_tantivy(slot, words, document))
         self._writer.commit()
@@ -410,11 +334,6 @@ def _few_enough(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tup
         if place >= _AT_LEAST and skills > most:
             return tuple(weights[:place])
     return tuple(weights)
-
-
-def words_of(texts: Iterable[str | None]) -> str:
-    """Texts as one, for the index."""
-    return with_code_words("\n".join(text for text in texts if text))
 
 
 def _analyzer() -> tantivy.TextAnalyzer:

@@ -66,9 +66,32 @@ class VersionRow(SkillContent):
     created_at: str
 
 
+class Counters(TypedDict):
+    """How often a skill was captured and used, and how it worked, as the wire shows it."""
+
+    captures: int
+    usage_count: int
+    success_count: int
+    failure_count: int
+    success_rate: float | None
+    confidence: float
+
+
+def counters(skill: SkillRow) -> Counters:
+    """The counters of a row."""
+    used = skill["usage_count"]
+    return {
+        "captures": skill["captures"],
+        "usage_count": used,
+        "success_count": skill["success_count"],
+        "failure_count": skill["failure_count"],
+        "success_rate": skill["success_count"] / used if used else None,
+        "confidence": round(skill["confidence"], 4),
+    }
+
+
 def skill_json(skill: SkillRow, network: NetworkName) -> bytes:
     """A `SkillPublic`."""
-    used = skill["usage_count"]
     return dump(
         {
             "id": skill["id"],
@@ -76,12 +99,7 @@ def skill_json(skill: SkillRow, network: NetworkName) -> bytes:
             "version": skill["version"],
             "status": skill["status"],
             "captured_by": skill["captured_by"],
-            "captures": skill["captures"],
-            "usage_count": used,
-            "success_count": skill["success_count"],
-            "failure_count": skill["failure_count"],
-            "success_rate": skill["success_count"] / used if used else None,
-            "confidence": round(skill["confidence"], 4),
+            **counters(skill),
             "position": f"{network.epoch}-{skill['offset']}",
             "created_at": skill["created_at"],
             "updated_at": skill["updated_at"],

@@ -28,12 +28,10 @@ WORD = 3
 _SAMPLE = 64
 """Characters of a pattern that are looked at first: nearly always they tell enough."""
 
-_CLEAN = re.compile(
-    r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+"
-)  # one line, single blanks, nothing that acts on a terminal
+_CLEAN = re.compile(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
+"""One line, single blanks, nothing that acts on a terminal."""
+
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*")
-
-
 _SHOUTED = frozenset(
     {"error", "errors", "err", "fail", "failed", "failure", "fatal", "warning", "warn", "panic", "abort", "killed"}
 )

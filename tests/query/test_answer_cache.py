@@ -9,7 +9,7 @@ import pytest
 from app.metrics import Metrics
 from app.query.answer_cache import Answer, AnswerCache, Considered, SharedAnswers, Standing, make_etag
 from app.query.clocks import Moment
-from app.query.words import Plan
+from app.query.plan import Plan
 from tests.inside import run, until, within
 
 

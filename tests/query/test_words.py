@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.query import words
-from app.query.words import FIELDS, Plan, Scored, WordIndex, WordsOf, words_of
+from app.query.plan import FIELDS, Plan, Scored, WordsOf, words_of
+from app.query.words import WordIndex
 from tests.inside import run
 
 VOCABULARY = ["server", "port", "socket", "fooBar", "foo_bar", "E0308", "==", "module"]
