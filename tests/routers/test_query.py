@@ -36,6 +36,7 @@ async def seed(cin: Inside, number: int) -> list[str]:
         )
         for n in range(number)
     ]
+    await cin.parts.follower.current()  # a client waits for /readyz: until then no tag is known to anybody
     answer = await cin.client.post("/skills/batch", json=bodies)
     return [result["id"] for result in answer.json()["results"]]
 
