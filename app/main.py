@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -27,6 +28,7 @@ from app.logs import configure_logging
 from app.metrics import Metrics
 from app.middleware import RequestContext
 from app.query.answer_cache import AnswerCache
+from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
 from app.query.skill_reader import SkillReader
@@ -34,7 +36,7 @@ from app.routers import agents, capture, docs, operations, query, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
 from app.storage.group_commit import GroupCommit
-from app.storage.sqlite import open_sqlite
+from app.storage.sqlite import file_of, open_sqlite
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub, HubLimits
 
@@ -42,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 _STREAMS_ENDED_A_SECOND = 200
 """How fast a drain ends streams when it has time: what a neighbour takes up without noticing."""
+
+
+_CHECKPOINT_SECONDS = 3.0
+"""How long a stop waits for the index to be written; without it the next start reads the rows."""
 
 
 class Application(FastAPI):
@@ -88,18 +94,22 @@ async def drain(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
     async with open_sqlite(settings.database_url) as database, asyncio.TaskGroup() as tasks:
+        folder = _index_folder(settings)
         network = await open_network(database)
         event_log = EventLog(database, LocalNotifier(), poll_seconds=settings.poll_seconds)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
-        follower = Follower(network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds)
+        follower = Follower(
+            network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds, folder=folder
+        )
         cache = AnswerCache(metrics, max_bytes=settings.cache_bytes)
         hub = Hub(network, event_log, _hub_limits(settings), metrics)
         rule = RetentionRule(timedelta(days=settings.retention_days), settings.retention_events)
         retention = Retention(database, rule, metrics, interval_seconds=settings.retention_interval_seconds)
         writing = tasks.create_task(commits.run(), name="group-commit")
+        indexing = tasks.create_task(follower.run(), name="skill-index")
         following = [
+            indexing,
             tasks.create_task(hub.run(), name="hub"),
-            tasks.create_task(follower.run(), name="skill-index"),
             tasks.create_task(retention.run(network.id), name="retention"),
         ]
         await hub.ready()
@@ -122,9 +132,25 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
         finally:
             commits.close()
             await writing
+            follower.stop()
+            await asyncio.wait([indexing], timeout=_CHECKPOINT_SECONDS)
             for task in following:
                 task.cancel()
+            if folder is not None:
+                folder.close()
             log.info("stopped", head=hub.bounds.head)
+
+
+def _index_folder(settings: Settings) -> IndexFolder | None:
+    """Where the index is kept between starts; None for nowhere, also if it cannot be."""
+    if settings.index_folder == "memory":
+        return None
+    path = Path(settings.index_folder or f"{file_of(settings.database_url)}.index")
+    try:
+        return IndexFolder(path)
+    except OSError as error:
+        log.warning("index_folder_failed", error=str(error), next="the index is in memory only")
+        return None
 
 
 def _tame_garbage_collector() -> None:

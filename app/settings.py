@@ -31,6 +31,12 @@ class Settings(BaseSettings):
         description="An index of skills that nobody has asked for so long leaves memory; it comes back when asked.",
     )
 
+    index_folder: str = Field(
+        "",
+        description="Where the index of skills is kept between starts, so that one need not make it anew. Empty: beside "
+        "the SQLite file, or in the user's cache folder; `memory`: nowhere.",
+    )
+
     retention_days: float = Field(
         30, ge=0, description="Events younger than this are kept, whatever their number. Skills are kept for ever."
     )

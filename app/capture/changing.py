@@ -87,7 +87,7 @@ def retire(tx: Transaction, log: EventLog, network: Network, skill_id: str, prec
     return changed
 
 
-def record_outcome(tx: Transaction, network: Network, skill_id: str, report: Report) -> Changed:
+def record_outcome(tx: Transaction, log: EventLog, network: Network, skill_id: str, report: Report) -> Changed:
     """Count a success or a failure, and let the agent's one vote say the same."""
     skill = _get(tx, network, skill_id)
     if skill["status"] == "retired":
@@ -117,6 +117,7 @@ def record_outcome(tx: Transaction, network: Network, skill_id: str, report: Rep
         "votes_against": votes_against,
         "confidence": confidence(votes_for, votes_against),
         "updated_at": present,
+        "counted": log.count(tx, network.id),
     }
     skill_store.update_skill(tx.connection, counted)
     return Changed(counted, None)

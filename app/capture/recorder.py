@@ -106,7 +106,7 @@ class Recorder:
         """201 with the skill's new figures. Raises `SkillNotFound` or `SkillRetired`."""
 
         def run(tx: Transaction) -> Answer:
-            changed = changing.record_outcome(tx, network, skill_id, report)
+            changed = changing.record_outcome(tx, self._log, network, skill_id, report)
             tx.after_commit(partial(self._counted, network, [changed.skill]))
             return skill_answer(201, changed.skill, network.label)
 

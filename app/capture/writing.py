@@ -54,13 +54,17 @@ def write_captures(
         fresh[draft.fingerprint] = skill = _new_skill(draft, name, network, present)
         answers.append(Captured(True, skill))
     documents = _append(tx, log, network, list(fresh.values()))
+    counted = log.count(tx, network.id) if more else 0
     if fresh:
         skill_store.insert_skills(
             tx.connection,
-            [cast(SkillRow, {**skill, "captures": 1 + more[mark]}) for mark, skill in fresh.items()],
+            [
+                cast(SkillRow, {**skill, "captures": 1 + more[mark], "counted": counted if more[mark] else 0})
+                for mark, skill in fresh.items()
+            ],
         )
     if recaptured := {known[mark]["id"]: count for mark, count in more.items() if mark in known}:
-        skill_store.add_captures(tx.connection, recaptured)
+        skill_store.add_captures(tx.connection, recaptured, counted)
     return [_finish(answer, fresh, documents) for answer in answers]
 
 
@@ -139,6 +143,7 @@ def _new_skill(draft: Draft, name: str, network: Network, present: str) -> Skill
         "votes_against": 0,
         "confidence": confidence(0, 0),
         "offset": 0,
+        "counted": 0,
         "created_at": present,
         "updated_at": present,
     }

@@ -43,11 +43,15 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Where a log begins and ends: `head` is the newest offset, `trimmed` the newest that is no longer kept."""
+    """Where a log begins and ends: `head` is the newest offset, `trimmed` the newest that is no longer kept.
+
+    `counts` says how often counters of skills were changed, which makes no event.
+    """
 
     epoch: str
     head: int
     trimmed: int
+    counts: int = 0
 
     def position(self, offset: int) -> Position:
         return Position(self.epoch, offset)
@@ -85,14 +89,20 @@ _READ = (
     .limit(sa.bindparam("limit"))
 )
 _READ_TYPES = _READ.where(EVENT.c.type.in_(sa.bindparam("types", expanding=True)))
-_BOUNDS = sa.select(NETWORK.c.epoch, NETWORK.c.head, NETWORK.c.trimmed).where(
-    NETWORK.c.id == sa.bindparam("network_id")
-)
+_BOUNDS = sa.select(NETWORK.c["epoch", "head", "trimmed", "counts"]).where(NETWORK.c.id == sa.bindparam("network_id"))
 _RESERVE = (
     sa.update(NETWORK)
     .where(NETWORK.c.id == sa.bindparam("network"))
     .values(head=NETWORK.c.head + sa.bindparam("count"))
     .returning(NETWORK.c.head)
+)
+
+
+_COUNT = (
+    sa.update(NETWORK)
+    .where(NETWORK.c.id == sa.bindparam("network"))
+    .values(counts=NETWORK.c.counts + 1)
+    .returning(NETWORK.c.counts)
 )
 
 
@@ -121,6 +131,13 @@ class EventLog:
         tx.after_commit(partial(self._committed, network_id, events))
         return events
 
+    def count(self, tx: Transaction, network_id: NetworkId) -> int:
+        """The number of a change of counters, for the `counted` of the skills concerned. It holds the network's row, and
+        wakes followers, as `append` does: numbers become visible in order, and no change is missed."""
+        number: int = tx.connection.execute(_COUNT, {"network": network_id}).scalar_one()
+        tx.after_commit(partial(self._notifier.wake, network_id))
+        return number
+
     async def read(
         self, network_id: NetworkId, after: int, *, limit: int = PAGE_EVENTS, types: frozenset[str] = frozenset()
     ) -> Page:
@@ -134,6 +151,10 @@ class EventLog:
 
     async def bounds(self, network_id: NetworkId) -> Bounds:
         return await self._database.read(partial(read_bounds, network_id=network_id))
+
+    def wake(self, network_id: NetworkId) -> None:
+        """Let the followers of this process look at the log."""
+        self._notifier.wake(network_id)
 
     def newest(self, network_id: NetworkId) -> int:
         """The newest offset that this process has committed itself; 0 if none."""

@@ -7,7 +7,8 @@ from sqlmodel import Field, SQLModel
 class Network(SQLModel, table=True):
     """The row that gives out offsets: `head` goes up in the transaction that appends, so no offset is ever skipped.
 
-    `trimmed` is the newest offset that retention has removed; the earliest event kept is the one after it.
+    `trimmed` is the newest offset that retention has removed; the earliest event kept is the one after it. `counts` goes
+    up whenever counters of skills change, which the log does not say.
     """
 
     __tablename__ = "network"
@@ -17,4 +18,5 @@ class Network(SQLModel, table=True):
     epoch: str = Field(max_length=16)
     head: int = Field(default=0, sa_type=sa.BigInteger)
     trimmed: int = Field(default=0, sa_type=sa.BigInteger)
+    counts: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     created_at: str = Field(max_length=24)

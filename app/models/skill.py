@@ -117,7 +117,10 @@ class SkillUpdate(SkillCreate):
 
 
 class Skill(SkillBase, table=True):
-    """One row per skill, as it is now. What it was before stands in `skill_version`."""
+    """One row per skill, as it is now. What it was before stands in `skill_version`.
+
+    `counted` is what the network's `counts` was raised to when the skill's counters last changed.
+    """
 
     __tablename__ = "skill"
     __table_args__ = (
@@ -142,6 +145,13 @@ class Skill(SkillBase, table=True):
         sa.Index("ix_skill_usage", "network_id", "status", "usage_count", "id"),
         sa.Index("ix_skill_confidence", "network_id", "status", "confidence", "id"),
         sa.Index("ix_skill_error_type", "network_id", "status", "error_type", "id"),
+        sa.Index(
+            "ix_skill_counted",
+            "network_id",
+            "counted",
+            sqlite_where=sa.text("counted > 0"),
+            postgresql_where=sa.text("counted > 0"),
+        ),
         sa.Index("ix_skill_captured_by", "network_id", "status", "captured_by", "id"),
     )
 
@@ -162,6 +172,7 @@ class Skill(SkillBase, table=True):
     votes_against: int
     confidence: float
     offset: int = Field(sa_type=sa.BigInteger)
+    counted: int = Field(default=0, sa_type=sa.BigInteger, sa_column_kwargs={"server_default": "0"})
     created_at: str = Field(max_length=24)
     updated_at: str = Field(max_length=24)
 

@@ -6,13 +6,16 @@ of several, made in a thread, while readers go on with those.
 """
 
 import asyncio
+import hashlib
+import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
+from app.query.checkpoint import Section
 from app.skills.build_log import BuildLog
 from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape
 from app.skills.ranking import Kind
@@ -83,8 +86,9 @@ class PatternIndex:
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
         self._whole_lines = 0
-        # By hash, since patterns may be long and are many. It has 64 bits and a secret seed: none meets another's.
+        # By hash, since patterns may be long and are many. It has 64 bits and a secret key: none meets another's.
         self._holders: dict[int, Slot | list[Slot]] = {}
+        self._key = secrets.token_bytes(16)
 
     def add(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern in. It is found from now on."""
@@ -141,6 +145,29 @@ class PatternIndex:
                 place = Place(number, line.body, number, len(line.text))
                 found.setdefault(("line", text), Hit("exact", slots, text, place))
         return list(found.values())
+
+    def sections(self) -> list[Section]:
+        """The index as it is now, for a checkpoint. What comes while it is written may be among it."""
+        anchors = list(zip(self._anchors, self._around, strict=True))
+        return [
+            ("patterns", [(self._key, self._whole_lines)]),
+            ("anchors", ((anchor, tuple(around.exact), tuple(around.masked)) for anchor, around in anchors)),
+            ("holders", list(self._holders.items())),
+        ]
+
+    def restore(self, name: str, entries: list[Any], offset: int) -> None:
+        """Take back some entries of a section, of an index as of `offset`; `build` ends this."""
+        if name == "patterns":
+            ((self._key, self._whole_lines),) = entries
+        elif name == "anchors":
+            for anchor, exact, masked in entries:
+                around = self._around[self._number(anchor)]
+                around.exact = frozenset(Shape(*shape) for shape in exact)
+                around.masked = frozenset(Shape(*shape) for shape in masked)
+                around.count()
+        elif name == "holders":
+            for key, held in entries:
+                self._holders[key] = [slot for slot in held if slot <= offset] if isinstance(held, list) else held
 
     def settle(self) -> None:
         """Put fresh anchors into an automaton if they are many. Does no more than can be done on the event loop."""
@@ -208,7 +235,7 @@ class PatternIndex:
         return number
 
     def _hold(self, kind: str, text: str, slot: Slot) -> None:
-        key = hash((kind, text))
+        key = self._hash(kind, text)
         held = self._holders.get(key)
         if held is None:
             self._holders[key] = slot
@@ -218,7 +245,7 @@ class PatternIndex:
             held.append(slot)
 
     def _release(self, kind: str, text: str, slot: Slot) -> None:
-        key = hash((kind, text))
+        key = self._hash(kind, text)
         held = self._holders.get(key)
         if isinstance(held, list) and slot in held:
             held.remove(slot)
@@ -226,8 +253,12 @@ class PatternIndex:
             del self._holders[key]
 
     def _held(self, kind: str, text: str) -> Sequence[Slot]:
-        held = self._holders.get(hash((kind, text)), ())
+        held = self._holders.get(self._hash(kind, text), ())
         return (held,) if isinstance(held, int) else held
+
+    def _hash(self, kind: str, text: str) -> int:
+        digest = hashlib.blake2b(f"{kind} {text}".encode("utf-8", "surrogatepass"), digest_size=8, key=self._key)
+        return int.from_bytes(digest.digest(), "little")
 
 
 def _make(start: int, anchors: Sequence[str]) -> _Automaton:

@@ -1,16 +1,20 @@
 """The skill index: all active skills of a network in memory, as of one offset of its log.
 
-It is a follower like the hub's ring: made from a snapshot of the rows, then moved by events, never by anything else, so
-every process comes to the same. Counters are not in the log; who counts tells `count`, and answers show the newest.
+It is a follower like the hub's ring: made from a snapshot of the rows, or from a checkpoint of such an index, then moved
+by events, never by anything else, so every process comes to the same. Counters are not in the log; who counts tells
+`count`, and answers show the newest.
 
 A skill's slot is the offset of the event that last changed it.
 """
 
-from typing import NamedTuple, cast
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import orjson
 
 from app.eventlog.log import LoggedEvent
+from app.query.checkpoint import Section
 from app.query.clocks import Clocks, facets, skill_key
 from app.query.patterns import PatternIndex, Slot
 from app.query.plan import WordsOf, words_of
@@ -49,13 +53,32 @@ class Known(NamedTuple):
     json: bytes
 
 
-class SkillIndex:
-    """One network's active skills. Changed and asked on the event loop; `patterns.find` may run anywhere."""
+class Kept(NamedTuple):
+    """How far an index had come when its checkpoint was made; 0 if there is none."""
 
-    def __init__(self, network: NetworkName, offset: int) -> None:
+    offset: int
+    counts: int
+
+
+NEVER_KEPT = Kept(0, 0)
+
+
+class SkillIndex:
+    """One network's active skills. Changed and asked on the event loop; `patterns.find` may run anywhere.
+
+    It has the events up to `offset`, of which the last is told by its `mark`, and the counters up to `counts`.
+    """
+
+    def __init__(
+        self, network: NetworkName, offset: int, counts: int, place: Path | None = None, kept: Kept | None = None
+    ) -> None:
         self.offset = offset
+        self.counts = counts
+        self.kept = kept or NEVER_KEPT
+        self.mark = ""
+        self.place = place
         self.patterns = PatternIndex()
-        self.words = WordIndex(offset)
+        self.words = WordIndex(offset, place)
         self.clocks = Clocks()
         self._network = network
         self._slots: dict[str, Slot] = {}
@@ -82,6 +105,36 @@ class SkillIndex:
         self.patterns.build()
         self.words.loaded()
 
+    def close(self) -> None:
+        """Remove its files. Who is still asking may go on."""
+        if self.place is not None:
+            shutil.rmtree(self.place, ignore_errors=True)
+
+    # Keeping
+
+    def sections(self) -> list[Section]:
+        """The index as it is, for a checkpoint, but for what `words.settle(1)` has just put into Tantivy's files."""
+        return [
+            ("index", [self.offset, self.counts, self.mark]),
+            ("slots", list(self._slots.items())),
+            ("used", list(self._used)),
+            ("counters", list(self._counters.items())),
+            *self.patterns.sections(),
+            *self.words.sections(),
+        ]
+
+    def restore(self, name: str, entries: list[Any]) -> None:
+        """Take back some entries of a section; `loaded` ends this."""
+        if name == "slots":
+            self._slots.update(entries)
+        elif name == "used":
+            self._used.update(entries)
+        elif name == "counters":
+            self._counters.update(entries)
+        else:
+            self.patterns.restore(name, entries, self.offset)
+            self.words.restore(name, entries)
+
     # Following
 
     def apply(self, event: LoggedEvent) -> None:
@@ -100,6 +153,7 @@ class SkillIndex:
             del self._counters[skill["id"]]
         self.clocks.touch(touched)
         self.offset = event.offset
+        self.mark = mark_of(event.skill_id, event.at)
 
     def count(self, skill: SkillRow) -> None:
         """Learn a skill's new counters. Those of a skill that comes with a later event may be told before it."""
@@ -163,6 +217,11 @@ class SkillIndex:
         self.words.remove(slot, words_in(skill), offset)
         self._used.discard(slot)
         return set(_facets(skill))
+
+
+def mark_of(skill_id: str, at: str) -> str:
+    """What tells the event at an offset from another one there, in a log that was restored."""
+    return f"{skill_id} {at}"
 
 
 def words_in(skill: SkillDocument) -> WordsOf:

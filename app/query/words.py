@@ -1,6 +1,6 @@
 """The word index: skills by the words in them, best first.
 
-A Tantivy index in memory has most of them. Committing to it takes 5 to 100 ms, so what was captured since the last
+A Tantivy index has most of them. Committing to it takes 5 to 100 ms, so what was captured since the last
 commit is in a small index of our own beside it, and both are asked. A skill scores the same in either, because the
 score is ours: every word of the question that stands in the skill counts its weight, times what the field is worth.
 
@@ -15,11 +15,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 import tantivy
 from tantivy import FieldType, Occur, Query
 
+from app.query.checkpoint import Section
 from app.query.patterns import Slot
 from app.query.plan import FIELDS, Plan, Scored, WordsOf
 from app.query.recent_skills import RecentSkills
@@ -48,9 +50,12 @@ _WRITER_BYTES = 30_000_000
 
 
 class WordIndex:
-    """The skills of one network by their words. Changed and asked on the event loop."""
+    """The skills of one network by their words. Changed and asked on the event loop.
 
-    def __init__(self, offset: int) -> None:
+    Tantivy's files are at `place`, where those of a checkpoint may be already, or in memory.
+    """
+
+    def __init__(self, offset: int, place: Path | None = None) -> None:
         self._analyzer = _analyzer()
         self._clocks: dict[str, int] = {}
         self._floor = offset
@@ -62,7 +67,7 @@ class WordIndex:
         schema.add_unsigned_field("slot", indexed=True, fast=True)
         schema.add_bytes_field("document", stored=True)
         self._schema = schema.build()
-        self._index = tantivy.Index(self._schema)
+        self._index = tantivy.Index(self._schema, path=str(place) if place else None)
         self._index.register_tokenizer("words", self._analyzer)
         self._writer = self._index.writer(_BULK_BYTES, num_threads=2)
         self._searcher = self._index.searcher()
@@ -94,6 +99,23 @@ class WordIndex:
         self._writer.wait_merging_threads()
         self._writer = self._index.writer(_WRITER_BYTES, num_threads=1)
         self._refresh()
+
+    def sections(self) -> list[Section]:
+        """What Tantivy's files do not have, for a checkpoint; `settle` has just moved all skills to them."""
+        return [
+            ("words", [(self._live, self._newest)]),
+            ("dead", list(self._dead)),
+            ("dead_words", list(self._dead_words.items())),
+        ]
+
+    def restore(self, name: str, entries: list[Any]) -> None:
+        """Take back some entries of a section; `loaded` ends this."""
+        if name == "words":
+            ((self._live, self._newest),) = entries
+        elif name == "dead":
+            self._dead.update(entries)
+        elif name == "dead_words":
+            self._dead_words.update(dict(entries))
 
     def add(self, slot: Slot, words: WordsOf, document: bytes) -> None:
         """Take a skill in: it is found from now on."""
@@ -216,9 +238,9 @@ class WordIndex:
             address = hits[0][1]
         return cast(bytes, self._searcher.doc(address).get_first("document"))
 
-    async def settle(self) -> None:
-        """Commit recent skills to the Tantivy index, if they are many; in a thread, while others go on asking."""
-        if len(self._recent.documents) < _SETTLE_AT:
+    async def settle(self, at: int | None = None) -> None:
+        """Commit recent skills to the Tantivy index, if they are many, or `at`; in a thread, while others go on asking."""
+        if len(self._recent.documents) < (at or _SETTLE_AT):
             return
         self._settling, self._recent = self._recent, RecentSkills()
         await asyncio.to_thread(self._commit, self._settling)

@@ -51,6 +51,7 @@ class SkillRow(SkillContent):
     votes_against: int
     confidence: float
     offset: int
+    counted: int
     created_at: str
     updated_at: str
 

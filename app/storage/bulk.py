@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect
 
 ROWS_AT_ONCE = 32
-"""The widest table has 24 columns; SQLite takes 32,766 bound values (999 before 3.32, of 2020)."""
+"""The widest table has 25 columns; SQLite takes 32,766 bound values (999 before 3.32, of 2020)."""
 
 
 def insert_rows(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -23,7 +23,7 @@ _KEYS_AT_ONCE = 400
 _ADD_CAPTURES = (
     sa.update(SKILL)
     .where(SKILL.c.id == sa.bindparam("skill_id"))
-    .values(captures=SKILL.c.captures + sa.bindparam("more"))
+    .values(captures=SKILL.c.captures + sa.bindparam("more"), counted=sa.bindparam("counted"))
 )
 
 
@@ -88,9 +88,10 @@ def update_skill(connection: Connection, skill: SkillRow) -> None:
     connection.execute(sa.update(SKILL).where(SKILL.c.id == skill["id"]).values(skill))
 
 
-def add_captures(connection: Connection, more: dict[str, int]) -> None:
-    """Raise `captures` of the skills by id."""
-    connection.execute(_ADD_CAPTURES, [{"skill_id": skill_id, "more": count} for skill_id, count in more.items()])
+def add_captures(connection: Connection, more: dict[str, int], counted: int) -> None:
+    """Raise `captures` of the skills by id; `counted` is the number of this change of counters."""
+    changes = [{"skill_id": skill_id, "more": count, "counted": counted} for skill_id, count in sorted(more.items())]
+    connection.execute(_ADD_CAPTURES, changes)
 
 
 def list_versions(

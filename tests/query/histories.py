@@ -12,11 +12,12 @@ from app.eventlog.log import EventLog
 from app.eventlog.network import Network, open_network
 from app.eventlog.notifier import LocalNotifier
 from app.metrics import Metrics
+from app.query.checkpoint import IndexFolder
 from app.query.matching import WORDS, find_matches
 from app.query.question import MatchQuestion
 from app.query.rendering import as_json
 from app.query.skill_index import SkillIndex
-from app.query.snapshot import read_index
+from app.query.snapshot import make_index, read_index
 from app.skills.document import SkillRow
 from app.storage.database import Database
 from app.storage.group_commit import GroupCommit
@@ -31,8 +32,14 @@ class History:
     network: Network
     log: EventLog
     recorder: Recorder
-    index: SkillIndex
+    told: list[SkillIndex]
+    """The index, where whoever counts finds it."""
+    folder: IndexFolder | None
     ids: list[str] = field(default_factory=list)
+
+    @property
+    def index(self) -> SkillIndex:
+        return self.told[0]
 
     async def capture(self, **content: object) -> None:
         answer = await self.recorder.capture(self.network, make_draft(**{"error_type": None, **content}))
@@ -60,9 +67,20 @@ class History:
                 self.index.apply(event)
             await self.index.settle()
 
+    async def restart(self) -> None:
+        """Put a checkpoint of it in the index's place."""
+        assert self.folder is not None
+        assert self.index.place is not None
+        await self.index.words.settle(1)
+        made = self.folder.begin(self.index.place)
+        self.folder.save(self.network, self.index.offset, made, self.index.sections())
+        restored = await self.database.read(partial(read_index, network=self.network, folder=self.folder))
+        assert restored.kept.offset == self.index.offset
+        self.told[0] = restored
+
     async def rebuilt(self) -> SkillIndex:
         """An index made from the rows as they are now."""
-        return await self.database.read(partial(read_index, network=self.network))
+        return await self.database.read(partial(make_index, network=self.network, folder=None))
 
     def _id(self, which: int) -> str:
         return self.ids[which % len(self.ids)]
@@ -72,7 +90,7 @@ class History:
             await change
 
 
-async def begin(database: Database, commits: GroupCommit, name: str) -> History:
+async def begin(database: Database, commits: GroupCommit, name: str, folder: IndexFolder | None = None) -> History:
     """A history in a network of its own."""
     network = await open_network(database, name)
     log = EventLog(database, LocalNotifier(), poll_seconds=1)
@@ -83,8 +101,8 @@ async def begin(database: Database, commits: GroupCommit, name: str) -> History:
             told[0].count(skill)
 
     recorder = Recorder(commits, log, count, Metrics())
-    told.append(await database.read(partial(read_index, network=network)))
-    return History(database, network, log, recorder, told[0])
+    told.append(await database.read(partial(make_index, network=network, folder=folder)))
+    return History(database, network, log, recorder, told, folder)
 
 
 def matched(index: SkillIndex, message: str, limit: int = 20) -> bytes:

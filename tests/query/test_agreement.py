@@ -1,7 +1,8 @@
 """Whatever happened to a network, its index answers as one that is made anew from the rows, and as a plain look at them."""
 
 from asyncio import TaskGroup
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.metrics import Metrics
 from app.query import patterns, words
+from app.query.checkpoint import IndexFolder
 from app.skills.masking import mask
 from app.skills.pattern import unmasked_weight, weight
 from app.storage.group_commit import GroupCommit
@@ -68,7 +70,8 @@ _report = st.builds(
     st.sampled_from(["a", "b"]),
 )
 _follow = st.just(lambda history: history.follow())
-_histories = st.lists(st.one_of(_capture, _capture, _revise, _retire, _report, _follow), max_size=25)
+_restart = st.just(lambda history: history.restart())
+_histories = st.lists(st.one_of(_capture, _capture, _revise, _retire, _report, _follow, _restart), max_size=25)
 
 
 @pytest.fixture
@@ -80,17 +83,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[IndexFolder]:
+    with closing(IndexFolder(tmp_path / "index")) as folder:
+        yield folder
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=_histories)
 def test_answers_are_those_of_an_index_made_anew_and_of_a_plain_look(
-    folder: Path, history: list[Callable[[History], Any]]
+    folder: Path, kept: IndexFolder, history: list[Callable[[History], Any]]
 ) -> None:
     async def go() -> None:
         async with open_sqlite(database_in(folder)) as database:
             commits = GroupCommit(database, Metrics(), max_weight=256)
             async with TaskGroup() as tasks:
                 tasks.create_task(commits.run())
-                present = await begin(database, commits, f"n{id(history)}-{len(history)}-{next(_serial)}")
+                present = await begin(database, commits, f"n{id(history)}-{len(history)}-{next(_serial)}", kept)
                 for step in history:
                     await step(present)
                 await present.follow()

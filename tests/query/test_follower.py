@@ -23,12 +23,13 @@ from app.eventlog.notifier import LocalNotifier
 from app.eventlog.retention import Retention, RetentionRule
 from app.metrics import Metrics
 from app.query.answer_cache import AnswerCache
+from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
 from app.query.question import MatchQuestion
 from app.query.rendering import as_json
 from app.query.skill_index import SkillIndex
-from app.query.snapshot import read_index
+from app.query.snapshot import make_index
 from app.skills.document import SkillRow
 from app.storage.database import Database
 from app.storage.group_commit import GroupCommit
@@ -101,11 +102,12 @@ async def following(
     poll_seconds: float = 0.01,
     notifier: LocalNotifier | None = None,
     is_running: bool = True,
+    index_folder: IndexFolder | None = None,
 ) -> AsyncIterator[Following]:
     async with open_sqlite(database_in(folder)) as database, asyncio.TaskGroup() as tasks:
         network, metrics = await open_network(database), Metrics()
         log = EventLog(database, notifier or LocalNotifier(), poll_seconds=poll_seconds)
-        follower = Follower(network, log, database, metrics, idle_seconds=idle_seconds)
+        follower = Follower(network, log, database, metrics, idle_seconds=idle_seconds, folder=index_folder)
         commits = GroupCommit(database, metrics, max_weight=256)
         other_log = EventLog(database, LocalNotifier(), poll_seconds=poll_seconds)
         writing = tasks.create_task(commits.run())
@@ -121,7 +123,8 @@ async def following(
         commits.close()
         await writing
         if running is not None:
-            running.cancel()
+            follower.stop()
+            await within(running)
 
 
 def test_index_has_what_was_there_before_it_began(tmp_path: Path) -> None:
@@ -239,6 +242,27 @@ def test_counters_told_while_it_loads_are_not_lost(tmp_path: Path) -> None:
                 running.cancel()
 
     assert run(go()) == 1
+
+
+def test_counters_changed_by_another_process_are_learned(tmp_path: Path) -> None:
+    async def go() -> tuple[int, int]:
+        async with following(tmp_path) as here:
+            skill_id = await here.capture(resolution="hit it")
+            await here.found()
+            await here.other.record_outcome(here.network, skill_id, Report(True, "a", None))
+            await here.capture(by=here.other, resolution="hit it")
+            found = {}
+
+            async def is_known() -> bool:
+                found.update((await here.found())[0])
+                return bool(found["usage_count"]) and found["captures"] > 1
+
+            async with asyncio.timeout(10):
+                while not await is_known():  # noqa: ASYNC110  # each look asks the index
+                    await asyncio.sleep(0)
+            return found["captures"], found["usage_count"]
+
+    assert run(go()) == (2, 1)
 
 
 def test_index_rests_when_nobody_asks_and_comes_back_when_asked(tmp_path: Path) -> None:
@@ -370,7 +394,7 @@ def test_index_with_many_dead_skills_is_renewed_and_answers_the_same(tmp_path: P
             await here.report(kept[1], success=False)
             await here.capture(resolution="after")
             index = await here.follower.current()
-            anew = await here.database.read(partial(read_index, network=here.network))
+            anew = await here.database.read(partial(make_index, network=here.network, folder=None))
             assert len(index) == len(anew) == 11
             assert [matched(index, message) for message in messages] == [matched(anew, message) for message in messages]
 

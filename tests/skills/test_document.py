@@ -30,6 +30,7 @@ ROW: SkillRow = {
     "votes_against": 1,
     "confidence": 0.4123456,
     "offset": 43,
+    "counted": 0,
     "created_at": "2026-11-22T08:00:00.000Z",
     "updated_at": "2026-11-22T08:00:01.000Z",
 }
