@@ -19,5 +19,8 @@ handed_over = context.config.attributes.get("connection")
 if handed_over is not None:
     run(handed_over)
 else:
-    with sa.create_engine(os.environ.get("CIN_DATABASE_URL", "sqlite:///./cin.db")).begin() as connection:
+    url = os.environ.get("CIN_DATABASE_URL", "sqlite:///./cin.db")
+    for scheme in ("postgresql://", "postgres://"):
+        url = url.replace(scheme, "postgresql+psycopg://", 1) if url.startswith(scheme) else url
+    with sa.create_engine(url).begin() as connection:
         run(connection)

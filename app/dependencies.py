@@ -34,8 +34,6 @@ class Parts:
     follower: Follower
     matcher: Matcher
     metrics: Metrics
-    storage: str
-    durability: str
     retry_milliseconds: int
 
 

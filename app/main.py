@@ -5,8 +5,8 @@
 
 import asyncio
 import gc
+import os
 import signal
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -22,7 +22,7 @@ from app.capture.recorder import Recorder
 from app.dependencies import Parts
 from app.eventlog.log import EventLog
 from app.eventlog.network import open_network
-from app.eventlog.notifier import LocalNotifier
+from app.eventlog.notifier import LocalNotifier, Notifier
 from app.eventlog.retention import Retention, RetentionRule
 from app.logs import configure_logging
 from app.metrics import Metrics
@@ -36,7 +36,8 @@ from app.routers import agents, capture, docs, operations, query, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
 from app.storage.group_commit import GroupCommit
-from app.storage.sqlite import file_of, open_sqlite
+from app.storage.opening import is_postgres, open_database
+from app.storage.sqlite import file_of
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub, HubLimits
 
@@ -93,10 +94,14 @@ async def drain(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
-    async with open_sqlite(settings.database_url) as database, asyncio.TaskGroup() as tasks:
+    async with (
+        open_database(settings.database_url) as database,
+        _open_notifier(settings) as notifier,
+        asyncio.TaskGroup() as tasks,
+    ):
         folder = _index_folder(settings)
         network = await open_network(database)
-        event_log = EventLog(database, LocalNotifier(), poll_seconds=settings.poll_seconds)
+        event_log = EventLog(database, notifier, poll_seconds=settings.poll_seconds)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
         follower = Follower(
             network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds, folder=folder
@@ -125,8 +130,6 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
                 follower=follower,
                 matcher=Matcher(network, follower, cache),
                 metrics=metrics,
-                storage=f"SQLite {sqlite3.sqlite_version}",
-                durability="Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",
                 retry_milliseconds=settings.retry_milliseconds,
             )
         finally:
@@ -145,12 +148,31 @@ def _index_folder(settings: Settings) -> IndexFolder | None:
     """Where the index is kept between starts; None for nowhere, also if it cannot be."""
     if settings.index_folder == "memory":
         return None
-    path = Path(settings.index_folder or f"{file_of(settings.database_url)}.index")
     try:
-        return IndexFolder(path)
-    except OSError as error:
+        return IndexFolder(_place_of_index(settings))
+    except (OSError, RuntimeError) as error:  # the latter is said of a user without a home
         log.warning("index_folder_failed", error=str(error), next="the index is in memory only")
         return None
+
+
+def _place_of_index(settings: Settings) -> Path:
+    if settings.index_folder:
+        return Path(settings.index_folder)
+    if is_postgres(settings.database_url):
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cin" / "index"
+    return Path(f"{file_of(settings.database_url)}.index")
+
+
+@asynccontextmanager
+async def _open_notifier(settings: Settings) -> AsyncIterator[Notifier]:
+    """What carries wakes: within this process, or between all that share a server."""
+    if not is_postgres(settings.database_url):
+        yield LocalNotifier()
+        return
+    from app.eventlog.notifier_postgres import open_postgres_notifier
+
+    async with open_postgres_notifier(settings.wake_url or settings.database_url) as notifier:
+        yield notifier
 
 
 def _tame_garbage_collector() -> None:

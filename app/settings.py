@@ -13,7 +13,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CIN_", frozen=True)
 
-    database_url: str = Field("sqlite:///./cin.db", description="Where the skills and the log are kept.")
+    database_url: str = Field(
+        "sqlite:///./cin.db",
+        description="Where the skills and the log are kept: a file, or `postgresql://…` for many processes.",
+    )
+    wake_url: str | None = Field(
+        None,
+        description="The PostgreSQL server itself, for `LISTEN`, when `CIN_DATABASE_URL` names a pooler.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
     port: int = Field(8005, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
 

@@ -82,9 +82,9 @@ class Reads:
         self._read = parts.database.read
         parts.database.read = self._count  # type: ignore[method-assign]  # the one place where all reads pass
 
-    async def _count(self, work: Callable[..., T]) -> T:
+    async def _count(self, work: Callable[..., T], *, patience_seconds: float | None = None) -> T:
         self.number += 1
-        return await self._read(work)
+        return await self._read(work, patience_seconds=patience_seconds)
 
 
 @asynccontextmanager

@@ -8,7 +8,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, Self, TypeVar
+from operator import itemgetter
+from typing import Any, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -60,7 +61,7 @@ def once_each(
         for index, answer in written.items()
         if requests[index].idempotency and isinstance(answer, Answer)
     ]
-    insert_rows(connection, _KEY, rows)
+    insert_rows(connection, _KEY, sorted(rows, key=itemgetter("network_id", "key")))
     return [replayed[index] if index in replayed else written[index] for index in range(len(requests))]
 
 
@@ -93,7 +94,7 @@ def _replay(
     return Answer(row.status, row.body, row.headers)
 
 
-def _to_row(request: Request, answer: Answer) -> dict[str, object]:
+def _to_row(request: Request, answer: Answer) -> dict[str, Any]:
     assert request.idempotency is not None
     return {
         "network_id": request.network.id,

@@ -20,6 +20,7 @@ from app.eventlog.log import EventLog
 from app.eventlog.network import Network, NetworkId
 from app.metrics import Metrics
 from app.skills.document import SkillRow
+from app.storage import skill_store
 from app.storage.database import Transaction
 from app.storage.group_commit import GroupCommit
 
@@ -39,6 +40,7 @@ class _Change:
     """One change of one skill."""
 
     network: Network
+    skill_id: str
     run: Callable[[Transaction], Answer]
     idempotency: Idempotency | None
 
@@ -89,7 +91,7 @@ class Recorder:
             changed = changing.revise(tx, self._log, network, skill_id, draft, precondition)
             return skill_answer(200, changed.skill, network.label, changed.document)
 
-        return await self._write(_Change(network, run, idempotency))
+        return await self._write(_Change(network, skill_id, run, idempotency))
 
     async def retire(self, network: Network, skill_id: str, precondition: Precondition) -> Answer:
         """No content, and the position of the retirement. Raises `SkillNotFound` or `VersionStale`."""
@@ -98,7 +100,7 @@ class Recorder:
             changed = changing.retire(tx, self._log, network, skill_id, precondition)
             return Answer(204, b"", {"CIN-Position": f"{network.epoch}-{changed.skill['offset']}"})
 
-        return await self._write(_Change(network, run, None))
+        return await self._write(_Change(network, skill_id, run, None))
 
     async def record_outcome(
         self, network: Network, skill_id: str, report: Report, idempotency: Idempotency | None = None
@@ -110,7 +112,7 @@ class Recorder:
             tx.after_commit(partial(self._counted, network, [changed.skill]))
             return skill_answer(201, changed.skill, network.label)
 
-        answer = await self._write(_Change(network, run, idempotency))
+        answer = await self._write(_Change(network, skill_id, run, idempotency))
         self._metrics.outcomes.labels(str(report.success).lower()).inc()
         return answer
 
@@ -133,6 +135,7 @@ class Recorder:
 
     def _write_new(self, tx: Transaction, requests: Sequence[_Capture | _Change]) -> list[Answer | CINError]:
         captures = [request for request in requests if isinstance(request, _Capture)]
+        _hold(tx, captures, [request for request in requests if isinstance(request, _Change)])
         captured = dict(zip(captures, self._capture_all(tx, captures), strict=True))
         return [captured[r] if isinstance(r, _Capture) else _change(tx, r) for r in requests]
 
@@ -156,6 +159,15 @@ class Recorder:
         created, known = tally.pop(201, 0), tally.pop(200, 0)
         for name, number in (("created", created), ("known", known), ("failed", tally.total())):
             self._metrics.captures.labels(name).inc(number)
+
+
+def _hold(tx: Transaction, captures: Sequence[_Capture], changes: Sequence[_Change]) -> None:
+    """Hold every skill that a group may change before it holds the log, as every group of every process does."""
+    for network in dict.fromkeys(change.network for change in changes):
+        ids = [change.skill_id for change in changes if change.network == network]
+        drafts = [item for capture in captures if capture.network == network for item in capture.items]
+        marks = [draft.fingerprint for draft in drafts if isinstance(draft, Draft)]
+        skill_store.hold(tx.connection, network.id, ids, marks)
 
 
 def _change(tx: Transaction, request: _Change) -> Answer | CINError:

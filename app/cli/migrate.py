@@ -5,13 +5,13 @@ import sys
 from app.cli.environment import read_settings
 from app.errors import StartupError
 from app.eventlog.network import begin_new_life
-from app.storage.sqlite import migrate_sqlite
+from app.storage.opening import migrate_database
 
 
 def migrate(*, restored: bool) -> int:
     """Returns the exit code: 0, or 2 when it cannot, said in a sentence."""
     try:
-        before, after = migrate_sqlite(read_settings().database_url, begin_new_life if restored else None)
+        before, after = migrate_database(read_settings().database_url, begin_new_life if restored else None)
     except StartupError as error:
         print(f"cin: {error.detail}", file=sys.stderr)
         return 2

@@ -164,8 +164,11 @@ class EventLog:
         """Every event after an offset, page by page, for ever; a page without events when there was nothing for a while."""
         wake = self._notifier.listen(network_id)
         while True:
-            wake.clear()
-            page = self._tails[network_id].after(after) or await self.read(network_id, after)
+            page = None if wake.clear() else self._tails[network_id].after(after)
+            if page is None:
+                page = await self._database.follow(
+                    partial(read_page, network_id=network_id, after=after, limit=PAGE_EVENTS, types=frozenset())
+                )
             after = page.end
             yield page
             if page.bounds is None or page.end == page.bounds.head:

@@ -21,6 +21,12 @@ _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """No 0, o, 1 or l: people read positions to each other."""
 
 
+_INSERT = sa.text(
+    "INSERT INTO network (name, epoch, head, trimmed, created_at) VALUES (:name, :epoch, 0, 0, :created_at)"
+    " ON CONFLICT (name) DO NOTHING"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """One tenant. `epoch` names the life of its log; it does not change while the process runs."""
@@ -50,10 +56,8 @@ def begin_new_life(connection: sa.Connection) -> None:
 def _open(tx: Transaction, *, name: str) -> Network:
     query = sa.select(NETWORK.c.id, NETWORK.c.epoch).where(NETWORK.c.name == name)
     row = tx.connection.execute(query).first()
-    if row is None:
-        tx.connection.execute(
-            sa.insert(NETWORK), {"name": name, "epoch": _new_epoch(), "head": 0, "trimmed": 0, "created_at": now()}
-        )
+    if row is None:  # another process that starts now may be the first
+        tx.connection.execute(_INSERT, {"name": name, "epoch": _new_epoch(), "created_at": now()})
         row = tx.connection.execute(query).one()
     return Network(NetworkId(row.id), name, row.epoch, NetworkName(name, row.epoch))
 

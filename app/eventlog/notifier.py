@@ -22,12 +22,18 @@ class Wake:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self._elsewhere = False
 
-    def set(self) -> None:
+    def set(self, *, elsewhere: bool = False) -> None:
+        """`elsewhere`: another process has moved the log, so what this one knows by itself is not all."""
+        self._elsewhere |= elsewhere
         self._event.set()
 
-    def clear(self) -> None:
+    def clear(self) -> bool:
+        """Whether it was set from elsewhere since it was cleared last."""
         self._event.clear()
+        elsewhere, self._elsewhere = self._elsewhere, False
+        return elsewhere
 
     async def wait(self, timeout_seconds: float) -> None:
         """Until it is set, or the time is up."""
@@ -37,7 +43,7 @@ class Wake:
 
 
 class LocalNotifier:
-    """Wakes within one process, which is all there is on SQLite."""
+    """Wakes within one process, which is all there is on SQLite, and a part of what others do."""
 
     def __init__(self) -> None:
         self._wakes: defaultdict[int, WeakSet[Wake]] = defaultdict(WeakSet)  # who listens no more is forgotten
@@ -45,6 +51,11 @@ class LocalNotifier:
     def wake(self, network_id: int) -> None:
         for wake in list(self._wakes[network_id]):
             wake.set()
+
+    def wake_from_elsewhere(self, network_id: int) -> None:
+        """Say that another process has moved the network's log."""
+        for wake in list(self._wakes[network_id]):
+            wake.set(elsewhere=True)
 
     def listen(self, network_id: int) -> Wake:
         wake = Wake()

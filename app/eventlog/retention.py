@@ -87,7 +87,9 @@ def newest_before(network_id: int, moment: str) -> sa.Select[Any]:
 
 
 def _trim_step(tx: Transaction, *, network_id: NetworkId, cut: int) -> int:
-    trimmed: int = tx.connection.execute(sa.select(NETWORK.c.trimmed).where(NETWORK.c.id == network_id)).scalar_one()
+    # Held, where rows can be: another process may be trimming too.
+    bound = sa.select(NETWORK.c.trimmed).where(NETWORK.c.id == network_id).with_for_update(key_share=True)
+    trimmed: int = tx.connection.execute(bound).scalar_one()
     upto = min(cut, trimmed + _STEP)
     if upto <= trimmed:
         return 0

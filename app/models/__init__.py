@@ -1,5 +1,7 @@
 """The tables and the wire shapes. Importing this package makes every table known to `SQLModel.metadata`."""
 
+from sqlmodel import SQLModel
+
 from app.models.agent import Agent, AgentPublic, AgentRegistration, AgentsPublic, DeliveryPublic, PositionUpdate
 from app.models.event import Event, EventPublic, EventType
 from app.models.idempotency import IdempotencyKey
@@ -19,6 +21,10 @@ from app.models.skill import (
     SkillVersionPublic,
     SkillVersionsPublic,
 )
+from app.models.types import by_code_points
+
+for _table in SQLModel.metadata.tables.values():
+    by_code_points(_table)
 
 __all__ = [
     "Agent",

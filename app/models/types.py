@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
+import sqlalchemy as sa
 from pydantic import AfterValidator, Field, WithJsonSchema
-from sqlmodel import SQLModel
+from sqlmodel import AutoString, SQLModel
 
 # Unicode category Cc but tab, CR and LF: NUL breaks C strings and Postgres, the others drive terminals.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -28,6 +29,14 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+def by_code_points(table: sa.Table) -> None:
+    """Let PostgreSQL compare the table's text as SQLite does, whatever language the server speaks."""
+    for column in table.columns:
+        if isinstance(column.type, AutoString | sa.String):
+            length = getattr(column.type, "length", None) or getattr(column.type, "impl_instance", column.type).length
+            column.type = column.type.with_variant(sa.String(length, collation="C"), "postgresql")
 
 
 def now() -> str:

@@ -31,6 +31,9 @@ _EVENTS_AT_ONCE = 25
 _WAIT_SECONDS = 60.0
 """How long a question waits for an index that is being loaded."""
 
+_LOAD_SECONDS = 1_800.0
+"""How long making an index may take: that of 1,000,000 skills takes four minutes."""
+
 _DEAD_SHARE = 4
 """An index is made anew when it has one dead skill for so many living ones, and a thousand at least."""
 
@@ -135,7 +138,7 @@ class Follower:
     async def _load(self) -> None:
         started = time.monotonic()
         self._counted_meanwhile.clear()
-        index = await self._database.read(partial(read_index, network=self.network, folder=self._folder))
+        index = await self._read(read_index)
         self._kept = index.kept
         await self._catch_up(index)
         for skill in self._counted_meanwhile:
@@ -153,6 +156,10 @@ class Follower:
             assert page.bounds is not None
             if page.end == page.bounds.head:
                 return
+
+    async def _read(self, read: Callable[..., SkillIndex]) -> SkillIndex:
+        work = partial(read, network=self.network, folder=self._folder)
+        return await self._database.read(work, patience_seconds=_LOAD_SECONDS)
 
     async def _follow(self) -> None:
         assert self._index is not None
@@ -220,8 +227,7 @@ class Follower:
         assert index is not None
         if self._renewed is None:
             if index.words.dead > max(1_000, len(index) // _DEAD_SHARE):
-                read = self._database.read(partial(make_index, network=self.network, folder=self._folder))
-                self._renewed = asyncio.create_task(read, name="renewed-index")
+                self._renewed = asyncio.create_task(self._read(make_index), name="renewed-index")
         elif self._renewed.done():
             renewed = self._renewed.result()
             self._renewed = None

@@ -124,8 +124,13 @@ def select_page(network_id: int, query: SkillQuery, after: Cursor | None, limit:
         order = (by, SKILL.c.id)
         place = (after.value, after.skill_id) if after else ()
     if place:
-        statement = statement.where(sa.tuple_(*order) < sa.tuple_(*(sa.literal(value) for value in place)))
+        statement = statement.where(sa.tuple_(*order) < sa.tuple_(*(_literal(value) for value in place)))
     return statement.order_by(*(column.desc() for column in order)).limit(limit)
+
+
+def _literal(value: object) -> "sa.ColumnElement[Any]":
+    """A number as wide as a cursor may bring one, whatever the column's."""
+    return sa.literal(value, sa.BigInteger) if isinstance(value, int) else sa.literal(value)
 
 
 def _cursor_after(query: SkillQuery, skill: SkillRow) -> Cursor:

@@ -101,7 +101,7 @@ def _skills(connection: Connection, network: Network, *conditions: sa.ColumnElem
     query = sa.select(SKILL).where(SKILL.c.network_id == network.id, SKILL.c.status == "active", *conditions)
     if not conditions:
         query = query.order_by(SKILL.c.id)
-    result = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+    result = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
     names = list(result.keys())
     for row in result:
         yield cast(SkillRow, dict(zip(names, row, strict=True)))  # a row's own mapping is ten times slower to look into

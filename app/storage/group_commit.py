@@ -2,7 +2,8 @@
 
 An fsync costs about a millisecond whatever it carries, so the more who wait for it the cheaper it is for each. Every
 request gets its own answer, and only after the commit. A request that fails harms no other: if the group cannot be
-written as a whole, each request is tried in a transaction of its own, and only those that fail alone fail.
+written as a whole, each request is tried in a transaction of its own, and only those that fail alone fail. Where the
+database is a server, a commit may be lost on the way: nobody knows then whether it was one, and nothing is tried again.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ class _Waiting:
     request: Any
     weight: int
     answer: asyncio.Future[Any]
+    given_up: bool = False
 
 
 class GroupCommit:
@@ -68,8 +70,11 @@ class GroupCommit:
         if self._closed:
             raise Unavailable("The server is stopping; send the request again in a moment.")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(writer, request, weight, answer))
+        waiting = _Waiting(writer, request, weight, answer)
+        self._waiting.append(waiting)
         self._arrived.set()
+        if self._database.patience_seconds is not None:
+            await _within(waiting, self._database.patience_seconds)
         return await answer  # a client that hangs up cancels its waiting, not what is being written for it
 
     async def run(self) -> None:
@@ -80,7 +85,8 @@ class GroupCommit:
                 await self._gather()
                 group = self._next_group()
                 self._last_size = len(group)
-                await self._commit(group)
+                if group:
+                    await self._commit(group)
             if self._closed:
                 return
             await self._arrived.wait()
@@ -106,14 +112,22 @@ class GroupCommit:
         group: list[_Waiting] = []
         weight = 0
         while self._waiting and (not group or weight + self._waiting[0].weight <= self._max_weight):
-            group.append(self._waiting.popleft())
-            weight += group[-1].weight
+            waiting = self._waiting.popleft()
+            if not waiting.given_up:
+                group.append(waiting)
+                weight += waiting.weight
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
         started = time.perf_counter()
         try:
             answers = await self._database.write(lambda tx: _write(tx, group))
+        except Unavailable as error:
+            if self._database.patience_seconds is None:
+                await self._commit_alone(group, error)
+            else:
+                _fail(group, error)  # perhaps it was committed, and perhaps the next ones cannot be either
+            return
         except (CINError, IntegrityError) as error:
             await self._commit_alone(group, error)
             return
@@ -132,10 +146,28 @@ class GroupCommit:
             failed = (
                 error if isinstance(error, CINError) else Unavailable("It could not be written; try again in a moment.")
             )
-            _resolve(group[0].answer, failed)
+            _fail(group, failed)
             return
         for waiting in group:
             await self._commit([waiting])
+
+
+async def _within(waiting: _Waiting, patience_seconds: float) -> None:
+    """Wait for the answer. Raises `Unavailable`; a request that still stands in the queue is then not written any more."""
+    try:
+        async with asyncio.timeout(patience_seconds):
+            await waiting.answer
+    except TimeoutError:
+        waiting.given_up = True
+        raise Unavailable(
+            f"The database has not answered for {patience_seconds:.0f} seconds. Try again in a moment; "
+            "with the same Idempotency-Key nothing happens twice."
+        ) from None
+
+
+def _fail(group: list[_Waiting], error: CINError) -> None:
+    for waiting in group:
+        _resolve(waiting.answer, error)
 
 
 def _write(tx: Transaction, group: list[_Waiting]) -> list[tuple[_Waiting, object]]:
@@ -143,9 +175,14 @@ def _write(tx: Transaction, group: list[_Waiting]) -> list[tuple[_Waiting, objec
     for waiting in group:
         kinds.setdefault(waiting.writer, []).append(waiting)
     answers: list[tuple[_Waiting, object]] = []
-    for writer, members in kinds.items():
+    # In one order everywhere: other processes hold the same rows.
+    for writer, members in sorted(kinds.items(), key=lambda kind: _name(kind[0])):
         answers += zip(members, writer(tx, [member.request for member in members]), strict=True)
     return answers
+
+
+def _name(writer: Writer[Any, Any]) -> tuple[str, str]:
+    return getattr(writer, "__module__", ""), getattr(writer, "__qualname__", "")
 
 
 def _resolve(future: asyncio.Future[Any], answer: object) -> None:

@@ -51,11 +51,24 @@ def find_taken(connection: Connection, network_id: int, fingerprints: Sequence[s
     return taken
 
 
+def hold(connection: Connection, network_id: int, skill_ids: Sequence[str], fingerprints: Sequence[str]) -> None:
+    """Hold the rows of these skills, and of those with these fingerprints, where rows can be held.
+
+    All at once and in the order of their ids: two transactions that hold some of the same rows must not wait for each other.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    said = sa.and_(SKILL.c.status != "retired", SKILL.c.fingerprint.in_(fingerprints))
+    wanted = sa.select(SKILL.c.id).where(SKILL.c.network_id == network_id, sa.or_(SKILL.c.id.in_(skill_ids), said))
+    connection.execute(wanted.order_by(SKILL.c.id).with_for_update(key_share=True))
+
+
 def get_skills(connection: Connection, skill_ids: Iterable[str]) -> dict[str, SkillRow]:
-    """Skills by id."""
+    """Skills by id, with their rows held where rows can be held, in the order of their ids."""
     found: dict[str, SkillRow] = {}
-    for keys in _chunks(skill_ids):
-        rows = connection.execute(sa.select(SKILL).where(SKILL.c.id.in_(keys))).mappings()
+    for keys in _chunks(sorted(skill_ids)):
+        query = sa.select(SKILL).where(SKILL.c.id.in_(keys)).order_by(SKILL.c.id).with_for_update(key_share=True)
+        rows = connection.execute(query).mappings()
         found.update((row["id"], cast(SkillRow, dict(row))) for row in rows)
     return found
 
@@ -63,7 +76,7 @@ def get_skills(connection: Connection, skill_ids: Iterable[str]) -> dict[str, Sk
 def get_skill(connection: Connection, network_id: int, skill_id: str, *, for_update: bool = False) -> SkillRow | None:
     """One skill, retired or not; `for_update` holds its row where rows can be held (SQLite has one writer anyway)."""
     query = sa.select(SKILL).where(SKILL.c.id == skill_id, SKILL.c.network_id == network_id)
-    row = connection.execute(query.with_for_update() if for_update else query).mappings().first()
+    row = connection.execute(query.with_for_update(key_share=True) if for_update else query).mappings().first()
     return cast(SkillRow, dict(row)) if row else None
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from app.errors import CINError, StartupError, StorageFull, Unavailable
 from app.storage.database import Database
+from app.storage.lane import Lane
 from app.storage.migrations import migrate
 
 READERS = 4
@@ -48,8 +49,15 @@ async def open_sqlite(url: str) -> AsyncIterator[Database]:
         writer = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
         with _opening(path):
             migrate(writer)
-        reader = _engine(path, (*_PRAGMAS, *_READER), begin="BEGIN", connections=READERS)
-        database = Database(writer, reader, readers=READERS, translate=translate)
+        reader = Lane(_engine(path, (*_PRAGMAS, *_READER), begin="BEGIN", connections=READERS), READERS, name="reader")
+        database = Database(
+            writer=Lane(writer, 1, name="writer"),
+            reader=reader,
+            follower=reader,
+            translate=translate,
+            storage=f"SQLite {sqlite3.sqlite_version}",
+            durability="Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",
+        )
         try:
             yield database
         finally:
@@ -76,7 +84,8 @@ def file_of(url: str) -> Path:
     parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite":
         raise StartupError(
-            f"CIN_DATABASE_URL names a {parsed.get_backend_name()} database; this version knows SQLite only."
+            f"CIN_DATABASE_URL names a {parsed.get_backend_name()} database. Write sqlite:///./cin.db, "
+            "or postgresql://user:password@host:5432/database."
         )
     path = Path(parsed.database or "")
     if path.name in ("", ":memory:"):
@@ -113,8 +122,10 @@ def owned(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def translate(error: sa.exc.DBAPIError) -> CINError:
+def translate(error: sa.exc.DBAPIError) -> CINError | sa.exc.DBAPIError:
     """SQLite's result codes as ours; see https://sqlite.org/rescode.html."""
+    if isinstance(error, sa.exc.IntegrityError):
+        return error
     code = getattr(error.orig, "sqlite_errorname", "")
     if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
         return StorageFull("There is no room left for this on the server's disk. Nothing was changed; try again later.")

@@ -56,6 +56,8 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Write:
+    network: Network
+    name: str
     run: Callable[[Transaction], bool]
 
 
@@ -78,7 +80,7 @@ class Deliveries:
                 _update(tx, network, name, capabilities=capabilities, subscribes=subscribes)
             return known is None
 
-        return await self._commits.write(_write_all, _Write(run))
+        return await self._commits.write(_write_all, _Write(network, name, run))
 
     async def acknowledge(self, network: Network, name: str, offset: int) -> None:
         """The agent has everything up to `offset`. Never moves back. Raises `AgentNotFound`."""
@@ -90,7 +92,7 @@ class Deliveries:
             _update(tx, network, name, acknowledged=max(known.acknowledged, offset))
             return True
 
-        await self._commits.write(_write_all, _Write(run))
+        await self._commits.write(_write_all, _Write(network, name, run))
 
     async def joined_stream(self, network: Network, name: str, after: int, acknowledged: int | None) -> None:
         """The agent opens a stream that starts after an offset, and by resuming may acknowledge one. Registers it if new."""
@@ -103,7 +105,7 @@ class Deliveries:
                 _update(tx, network, name, subscribes=True, acknowledged=max(known.acknowledged, acknowledged or 0))
             return True
 
-        await self._commits.write(_write_all, _Write(run))
+        await self._commits.write(_write_all, _Write(network, name, run))
 
     async def acknowledged(self, network: Network, name: str) -> int | None:
         """The offset up to which the agent has everything; None if nobody has that name."""
@@ -150,12 +152,23 @@ _AGENTS = sa.select(
 
 def _write_all(tx: Transaction, requests: Sequence[_Write]) -> list[bool | CINError]:
     answers: list[bool | CINError] = []
+    _hold(tx.connection, requests)
     for request in requests:
         try:
             answers.append(request.run(tx))
         except CINError as error:  # raised before anything was written, so the rest of the group can go on
             answers.append(error)
     return answers
+
+
+def _hold(connection: Connection, requests: Sequence[_Write]) -> None:
+    """Hold the agents' rows where rows can be held, in one order: an acknowledgement must not undo a later one."""
+    if connection.dialect.name == "sqlite":
+        return
+    for network_id in sorted({request.network.id for request in requests}):
+        names = {request.name for request in requests if request.network.id == network_id}
+        held = sa.select(AGENT.c.name).where(AGENT.c.network_id == network_id, AGENT.c.name.in_(names))
+        connection.execute(held.order_by(AGENT.c.name).with_for_update(key_share=True))
 
 
 def _get(connection: Connection, network: Network, name: str) -> AgentStatus | None:

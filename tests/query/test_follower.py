@@ -225,7 +225,7 @@ def test_counters_told_while_it_loads_are_not_lost(tmp_path: Path) -> None:
             skill_id = await here.capture()
             read, has_read, gate = here.database.read, asyncio.Event(), asyncio.Event()
 
-            async def slowly(work: Callable[..., T]) -> T:
+            async def slowly(work: Callable[..., T], *, patience_seconds: float | None = None) -> T:
                 result = await read(work)
                 has_read.set()
                 await gate.wait()
@@ -359,7 +359,7 @@ def test_index_is_loaded_again_after_the_database_failed(tmp_path: Path) -> None
             await here.capture()
             read, failures = here.database.read, iter([Unavailable("The disk hiccups.")])
 
-            async def failing_once(work: Callable[..., T]) -> T:
+            async def failing_once(work: Callable[..., T], *, patience_seconds: float | None = None) -> T:
                 for failure in failures:
                     raise failure
                 return await read(work)

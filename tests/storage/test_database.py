@@ -67,7 +67,7 @@ def test_callback_runs_once_on_the_loop_after_the_commit(tmp_path: Path) -> None
         async with scratch_database(tmp_path) as database:
 
             def note() -> None:
-                with database._connection(database._reader) as connection, connection.begin():
+                with database._reader._engine.connect() as connection, connection.begin():
                     calls.append((threading.current_thread(), count(connection)))
 
             def work(tx: Transaction) -> None:
