@@ -1,18 +1,63 @@
 """Servers for tests: real processes on free ports and databases of their own, ended when the test is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.inside import database_in
+from tests.postgres import Postgres
 from tests.server import Server
+
+BACKENDS = ["sqlite", "postgres"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that tests share: it has whatever others captured, so ask it only for what is yours."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that tests share; each makes databases of its own."""
+    with TemporaryDirectory(prefix="cin-pg-") as folder:  # pytest's own would be too long for a socket's name
+        running = Postgres(Path(folder))
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(params=BACKENDS)
+def url_in(request: pytest.FixtureRequest) -> Callable[[Path], str]:
+    """The URL of the database that belongs to a folder, on every backend there is."""
+    if request.param == "sqlite":
+        return database_in
+    made: dict[Path, str] = {}
+    server: Postgres = request.getfixturevalue("postgres")
+    return lambda folder: made[folder] if folder in made else made.setdefault(folder, server.new())
+
+
+@pytest.fixture
+def database_url(url_in: Callable[[Path], str], tmp_path: Path) -> str:
+    """A new database, on every backend there is."""
+    return url_in(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tests share, on SQLite."""
     with Server(tmp_path_factory.mktemp("server")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Server]:
+    """A server that tests share, on PostgreSQL."""
+    with Server(tmp_path_factory.mktemp("postgres-server"), database_url=postgres.new()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(sqlite_server: Server) -> Server:
+    """A server that tests share: it has whatever others captured, so ask it only for what is yours."""
+    return sqlite_server
 
 
 @pytest.fixture

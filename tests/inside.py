@@ -89,8 +89,8 @@ class Reads:
 
 @asynccontextmanager
 async def application(folder: Path, **settings: Any) -> AsyncIterator[Inside]:
-    """The application on a database in `folder`, started, and stopped at the end of the block."""
-    app = create_app(Settings(database_url=database_in(folder), **settings))
+    """The application on a database in `folder`, unless another is given, from its start to the end of the block."""
+    app = create_app(Settings(**{"database_url": database_in(folder), **settings}))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

@@ -13,23 +13,18 @@ from app.eventlog.log import PAGE_BYTES, PAGE_EVENTS, EventLog, EventsTrimmed, L
 from app.eventlog.network import EVENT, NETWORK, Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier, Wake
 from app.models import EventType
+from app.storage import opening
 from app.storage.database import Database, Transaction
-from app.storage.sqlite import open_sqlite
 from tests.factories import make_event
-from tests.inside import database_in, run, within
+from tests.inside import run, within
 
 OpenDatabase = Callable[[Path], AbstractAsyncContextManager[Database]]
 
 
-def open_on_sqlite(folder: Path) -> AbstractAsyncContextManager[Database]:
-    return open_sqlite(database_in(folder))
-
-
-@pytest.fixture(params=[open_on_sqlite], ids=["sqlite"])
-def open_database(request: pytest.FixtureRequest) -> OpenDatabase:
+@pytest.fixture
+def open_database(url_in: Callable[[Path], str]) -> OpenDatabase:
     """Every backend there is."""
-    opener: OpenDatabase = request.param
-    return opener
+    return lambda folder: opening.open_database(url_in(folder))
 
 
 class LostWakes:

@@ -8,9 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app.errors import StartupError
-from app.storage.database import Database
-from app.storage.sqlite import open_sqlite
-from tests.inside import database_in
+from app.storage.database import Database, Transaction
+from app.storage.opening import open_database
 
 NOBODY = 65534
 
@@ -19,21 +18,28 @@ def url_of(file: Path) -> str:
     return f"sqlite:///{file}"
 
 
+NOTE = sa.Table(
+    "note", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True), sa.Column("text", sa.Text, unique=True)
+)
+
+
 @asynccontextmanager
-async def scratch_database(folder: Path) -> AsyncIterator[Database]:
+async def scratch_database(url: str) -> AsyncIterator[Database]:
     """A database with one more table, `note`, whose texts are unique."""
-    async with open_sqlite(database_in(folder)) as database:
-        await database.write(
-            lambda tx: tx.connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS note (text TEXT UNIQUE)")
-        )
+    async with open_database(url) as database:
+        await database.write(lambda tx: NOTE.create(tx.connection, checkfirst=True))
         yield database
+
+
+def add_note(tx: Transaction, text: str) -> None:
+    tx.connection.execute(sa.insert(NOTE), {"text": text})
 
 
 async def notes(database: Database) -> list[str]:
     """The texts that are on disk, in order."""
 
     def read(connection: sa.Connection) -> list[str]:
-        return list(connection.exec_driver_sql("SELECT text FROM note ORDER BY rowid").scalars())
+        return list(connection.execute(sa.select(NOTE.c.text).order_by(NOTE.c.number)).scalars())
 
     return await database.read(read)
 

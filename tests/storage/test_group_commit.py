@@ -11,8 +11,8 @@ from app.errors import CINError, SkillConflict, StorageFull, Unavailable
 from app.metrics import Metrics
 from app.storage.database import Database, Transaction
 from app.storage.group_commit import GroupCommit
-from tests.inside import run, until, within
-from tests.storage.databases import notes, scratch_database
+from tests.inside import database_in, run, until, within
+from tests.storage.databases import add_note, notes, scratch_database
 
 
 class Notes:
@@ -31,7 +31,7 @@ class Notes:
     def _one(self, tx: Transaction, text: str) -> str | CINError:
         if text.startswith("refuse"):
             return SkillConflict(f"{text} is refused")
-        tx.connection.exec_driver_sql("INSERT INTO note VALUES (?)", (text,))
+        add_note(tx, text)
         if text.startswith("break"):
             raise ValueError(f"{text} breaks")
         return f"wrote {text}"
@@ -74,14 +74,14 @@ class Committing:
 
 
 @asynccontextmanager
-async def committing(folder: Path, max_weight: int = 256) -> AsyncIterator[Committing]:
-    async with scratch_database(folder) as database:
+async def committing(url: str, max_weight: int = 256) -> AsyncIterator[Committing]:
+    async with scratch_database(url) as database:
         yield Committing(database, max_weight)
 
 
-def test_requests_that_wait_together_share_one_commit(tmp_path: Path) -> None:
+def test_requests_that_wait_together_share_one_commit(database_url: str) -> None:
     async def go() -> tuple[float, float, float]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             await here.submit_all([str(n) for n in range(64)])
             return (
                 here.measured("cin_commits_total"),
@@ -92,9 +92,9 @@ def test_requests_that_wait_together_share_one_commit(tmp_path: Path) -> None:
     assert run(go()) == (1, 64, 1)
 
 
-def test_requests_that_arrive_during_a_commit_share_the_next(tmp_path: Path) -> None:
+def test_requests_that_arrive_during_a_commit_share_the_next(database_url: str) -> None:
     async def go() -> list[list[str]]:
-        async with committing(tmp_path) as here, here.running():
+        async with committing(database_url) as here, here.running():
             first = here.submit("first")
             await until(lambda: len(here.notes.groups) == 1)
             await asyncio.gather(first, *(here.submit(str(n)) for n in range(30)))
@@ -104,17 +104,17 @@ def test_requests_that_arrive_during_a_commit_share_the_next(tmp_path: Path) -> 
     assert [len(group) for group in groups] == [1, 30]
 
 
-def test_each_request_gets_its_own_answer(tmp_path: Path) -> None:
+def test_each_request_gets_its_own_answer(database_url: str) -> None:
     async def go() -> list[str | BaseException]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             return await here.submit_all([str(n) for n in range(50)])
 
     assert run(go()) == [f"wrote {n}" for n in range(50)]
 
 
-def test_answer_comes_after_the_commit(tmp_path: Path) -> None:
+def test_answer_comes_after_the_commit(database_url: str) -> None:
     async def go() -> list[bool]:
-        async with committing(tmp_path) as here, here.running():
+        async with committing(database_url) as here, here.running():
 
             async def write_and_look(text: str) -> bool:
                 await here.commits.write(here.notes.write, text)
@@ -125,9 +125,9 @@ def test_answer_comes_after_the_commit(tmp_path: Path) -> None:
     assert all(run(go()))
 
 
-def test_refused_request_harms_no_other(tmp_path: Path) -> None:
+def test_refused_request_harms_no_other(database_url: str) -> None:
     async def go() -> tuple[list[str | BaseException], list[str], float]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             answers = await here.submit_all(["a", "refuse b", "c"])
             return answers, await notes(here.database), here.measured("cin_commits_total")
 
@@ -136,9 +136,9 @@ def test_refused_request_harms_no_other(tmp_path: Path) -> None:
     assert isinstance(answers[1], SkillConflict)
 
 
-def test_request_that_breaks_the_group_fails_alone(tmp_path: Path) -> None:
+def test_request_that_breaks_the_group_fails_alone(database_url: str) -> None:
     async def go() -> tuple[list[str | BaseException], list[str], list[list[str]]]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             answers = await here.submit_all(["a", "break b", "c"])
             return answers, await notes(here.database), here.notes.groups
 
@@ -148,9 +148,9 @@ def test_request_that_breaks_the_group_fails_alone(tmp_path: Path) -> None:
     assert groups == [["a", "break b", "c"], ["a"], ["break b"], ["c"]]
 
 
-def test_broken_constraint_fails_alone(tmp_path: Path) -> None:
+def test_broken_constraint_fails_alone(database_url: str) -> None:
     async def go() -> tuple[list[str | BaseException], list[str]]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             return await here.submit_all(["a", "a", "b"]), await notes(here.database)
 
     answers, written = run(go())
@@ -160,7 +160,7 @@ def test_broken_constraint_fails_alone(tmp_path: Path) -> None:
 
 def test_request_too_large_for_the_disk_fails_alone(tmp_path: Path) -> None:
     async def go() -> tuple[list[str | BaseException], int]:
-        async with committing(tmp_path) as here:
+        async with committing(database_in(tmp_path)) as here:
             pages = await here.database.write(
                 lambda tx: int(tx.connection.exec_driver_sql("PRAGMA page_count").scalar_one())
             )
@@ -173,27 +173,27 @@ def test_request_too_large_for_the_disk_fails_alone(tmp_path: Path) -> None:
     assert isinstance(answers[1], StorageFull)
 
 
-def test_group_goes_on_after_one_that_failed(tmp_path: Path) -> None:
+def test_group_goes_on_after_one_that_failed(database_url: str) -> None:
     async def go() -> str | BaseException:
-        async with committing(tmp_path) as here, here.running():
+        async with committing(database_url) as here, here.running():
             await here.submit("break")
             return await within(here.submit("after"))
 
     assert run(go()) == "wrote after"
 
 
-def test_group_ends_when_it_is_heavy_enough(tmp_path: Path) -> None:
+def test_group_ends_when_it_is_heavy_enough(database_url: str) -> None:
     async def go() -> list[list[str]]:
-        async with committing(tmp_path, max_weight=10) as here:
+        async with committing(database_url, max_weight=10) as here:
             await here.submit_all(["a", "b", "c", "d", "e"], weight=4)
             return here.notes.groups
 
     assert run(go()) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_request_heavier_than_a_group_goes_alone(tmp_path: Path) -> None:
+def test_request_heavier_than_a_group_goes_alone(database_url: str) -> None:
     async def go() -> list[list[str]]:
-        async with committing(tmp_path, max_weight=10) as here:
+        async with committing(database_url, max_weight=10) as here:
             waiting = [here.submit("a"), here.submit("heavy", weight=1_000), here.submit("b")]
             async with here.running():
                 await within(asyncio.gather(*waiting))
@@ -202,9 +202,9 @@ def test_request_heavier_than_a_group_goes_alone(tmp_path: Path) -> None:
     assert run(go()) == [["a"], ["heavy"], ["b"]]
 
 
-def test_writers_of_two_kinds_share_one_commit(tmp_path: Path) -> None:
+def test_writers_of_two_kinds_share_one_commit(database_url: str) -> None:
     async def go() -> tuple[list[str], float]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             write, otherwise = here.notes.write, here.notes.write_otherwise
             waiting = [
                 asyncio.create_task(here.commits.write(writer, text))
@@ -216,9 +216,9 @@ def test_writers_of_two_kinds_share_one_commit(tmp_path: Path) -> None:
     assert run(go()) == (["wrote a", "wrote b", "wrote c", "wrote d"], 1)
 
 
-def test_waiter_that_gives_up_does_not_undo_its_write(tmp_path: Path) -> None:
+def test_waiter_that_gives_up_does_not_undo_its_write(database_url: str) -> None:
     async def go() -> tuple[list[str], str | BaseException]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             gone, other = here.submit("gone"), here.submit("other")
             await asyncio.sleep(0)
             gone.cancel()
@@ -229,9 +229,9 @@ def test_waiter_that_gives_up_does_not_undo_its_write(tmp_path: Path) -> None:
     assert run(go()) == (["gone", "other"], "wrote other")
 
 
-def test_close_answers_all_who_wait(tmp_path: Path) -> None:
+def test_close_answers_all_who_wait(database_url: str) -> None:
     async def go() -> list[str | BaseException]:
-        async with committing(tmp_path, max_weight=3) as here:
+        async with committing(database_url, max_weight=3) as here:
             waiting = [here.submit(str(n)) for n in range(10)]
             await asyncio.sleep(0)
             here.commits.close()
@@ -241,9 +241,9 @@ def test_close_answers_all_who_wait(tmp_path: Path) -> None:
     assert run(go()) == [f"wrote {n}" for n in range(10)]
 
 
-def test_close_refuses_all_who_come_later(tmp_path: Path) -> None:
+def test_close_refuses_all_who_come_later(database_url: str) -> None:
     async def go() -> tuple[str | BaseException, list[str]]:
-        async with committing(tmp_path) as here:
+        async with committing(database_url) as here:
             async with here.running():
                 pass
             return await within(here.submit("late")), await notes(here.database)
@@ -254,9 +254,9 @@ def test_close_refuses_all_who_come_later(tmp_path: Path) -> None:
     assert written == []
 
 
-def test_integrity_error_is_no_answer_that_a_caller_sees(tmp_path: Path) -> None:
+def test_integrity_error_is_no_answer_that_a_caller_sees(database_url: str) -> None:
     async def go() -> str | BaseException:
-        async with committing(tmp_path) as here, here.running():
+        async with committing(database_url) as here, here.running():
             await here.submit("a")
             return await within(here.submit("a"))
 

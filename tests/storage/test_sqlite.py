@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.errors import StartupError, StorageFull, Unavailable
 from app.storage.database import Transaction
 from app.storage.sqlite import file_of, migrate_sqlite, open_sqlite, owned, translate
-from tests.inside import run, within
+from tests.inside import database_in, run, within
 from tests.storage.databases import notes, refusal_as_nobody, scratch_database, url_of
 
 
@@ -47,7 +47,7 @@ def open_folder() -> Iterator[Path]:
 )
 def test_writer_waits_for_the_disk(tmp_path: Path, name: str, value: object) -> None:
     async def look() -> object:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             return await database.write(lambda tx: pragma(tx.connection, name))
 
     assert run(look()) == value
@@ -56,7 +56,7 @@ def test_writer_waits_for_the_disk(tmp_path: Path, name: str, value: object) -> 
 @pytest.mark.parametrize(("name", "value"), [("query_only", 1), ("wal_autocheckpoint", 0), ("journal_mode", "wal")])
 def test_readers_neither_write_nor_checkpoint(tmp_path: Path, name: str, value: object) -> None:
     async def look() -> set[object]:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             return set(await asyncio.gather(*(database.read(lambda c: pragma(c, name)) for _ in range(16))))
 
     assert run(look()) == {value}
@@ -64,7 +64,7 @@ def test_readers_neither_write_nor_checkpoint(tmp_path: Path, name: str, value: 
 
 def test_write_on_a_reader_fails_and_changes_nothing(tmp_path: Path) -> None:
     async def attempt() -> list[str]:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             with pytest.raises(Unavailable, match="SQLITE_READONLY"):
                 await database.read(lambda c: c.exec_driver_sql("INSERT INTO note VALUES ('sneaked in')"))
             return await notes(database)
@@ -74,7 +74,7 @@ def test_write_on_a_reader_fails_and_changes_nothing(tmp_path: Path) -> None:
 
 def test_answered_write_can_be_read_by_another_process(tmp_path: Path) -> None:
     async def look() -> list[tuple[str]]:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note VALUES ('kept')"))
             with sqlite3.connect(tmp_path / "cin.db") as other:
                 found = other.execute("SELECT text FROM note").fetchall()
@@ -90,7 +90,7 @@ def test_full_disk_is_storage_full_and_leaves_nothing_half_written(tmp_path: Pat
         tx.connection.exec_driver_sql("INSERT INTO note VALUES (?)", ("x" * 1_000_000,))
 
     async def attempt() -> list[str]:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             await database.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 1"))
             with pytest.raises(StorageFull):
                 await database.write(fill)
@@ -104,7 +104,7 @@ def test_captures_go_on_when_there_is_room_again(tmp_path: Path) -> None:
         tx.connection.exec_driver_sql("INSERT INTO note VALUES (?)", ("x" * 1_000_000,))
 
     async def attempt() -> int:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             await database.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA max_page_count = 1"))
             with pytest.raises(StorageFull):
                 await database.write(big)
@@ -117,7 +117,7 @@ def test_captures_go_on_when_there_is_room_again(tmp_path: Path) -> None:
 
 def test_closed_database_leaves_one_file_and_its_lock(tmp_path: Path) -> None:
     async def use() -> None:
-        async with scratch_database(tmp_path) as database:
+        async with scratch_database(database_in(tmp_path)) as database:
             await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note VALUES ('kept')"))
             await notes(database)
 
@@ -147,7 +147,7 @@ def test_result_codes_are_translated(name: str, kind: type[Exception]) -> None:
 
 def test_second_owner_is_refused_with_a_sentence(tmp_path: Path) -> None:
     async def attempt() -> str:
-        async with scratch_database(tmp_path):
+        async with scratch_database(database_in(tmp_path)):
             with pytest.raises(StartupError) as caught:
                 await within(open_once(url_of(tmp_path / "cin.db")))
             return caught.value.detail
