@@ -5,6 +5,7 @@ connection: a pooler in transaction mode may give each transaction another one. 
 `PATIENCE_SECONDS`, whatever has become of the server or of the way to it.
 """
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,11 +68,10 @@ FROM pg_stat_replication"""
 @asynccontextmanager
 async def open_postgres(url: str) -> AsyncIterator[Database]:
     """The database that `url` names to libpq, migrated if need be. Raises `StartupError` with a sentence."""
-    migrate_postgres(url)
+    await asyncio.to_thread(migrate_postgres, url)
+    version = await asyncio.to_thread(_version, url)
     writer = engine(url, begin=_WRITE)
     reader = engine(url, begin=_READ)
-    with _opening():
-        version = _version(url)
     database = Database(
         writer=_lane(writer, 1, "writer"),
         reader=_lane(reader, READERS, "reader"),
@@ -164,6 +164,16 @@ def engine(url: str, *, begin: str) -> Engine:
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
+    @event.listens_for(made, "before_cursor_execute", retval=True)
+    def _without_nul(_: object, __: object, statement: str, values: Any, ___: object, ____: bool) -> tuple[str, Any]:
+        """PostgreSQL refuses NUL even where it is looked for. U+0001 is found as little: no text that is kept has one."""
+        if isinstance(values, dict) and any(isinstance(value, str) and "\0" in value for value in values.values()):
+            clean = {
+                name: value.replace("\0", "\1") if isinstance(value, str) else value for name, value in values.items()
+            }
+            return statement, clean
+        return statement, values
+
     return made
 
 
@@ -203,7 +213,7 @@ def _hold(connection: sa.Connection) -> None:
 
 
 def _version(url: str) -> str:
-    with closing(_Connection.open(parameters(url))) as connection:
+    with _opening(), closing(_Connection.open(parameters(url))) as connection:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise StartupError(

@@ -66,7 +66,7 @@ def test_write_on_a_reader_fails_and_changes_nothing(tmp_path: Path) -> None:
     async def attempt() -> list[str]:
         async with scratch_database(database_in(tmp_path)) as database:
             with pytest.raises(Unavailable, match="SQLITE_READONLY"):
-                await database.read(lambda c: c.exec_driver_sql("INSERT INTO note VALUES ('sneaked in')"))
+                await database.read(lambda c: c.exec_driver_sql("INSERT INTO note (text) VALUES ('sneaked in')"))
             return await notes(database)
 
     assert run(attempt()) == []
@@ -75,7 +75,7 @@ def test_write_on_a_reader_fails_and_changes_nothing(tmp_path: Path) -> None:
 def test_answered_write_can_be_read_by_another_process(tmp_path: Path) -> None:
     async def look() -> list[tuple[str]]:
         async with scratch_database(database_in(tmp_path)) as database:
-            await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note VALUES ('kept')"))
+            await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note (text) VALUES ('kept')"))
             with sqlite3.connect(tmp_path / "cin.db") as other:
                 found = other.execute("SELECT text FROM note").fetchall()
             other.close()
@@ -86,8 +86,8 @@ def test_answered_write_can_be_read_by_another_process(tmp_path: Path) -> None:
 
 def test_full_disk_is_storage_full_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     def fill(tx: Transaction) -> None:
-        tx.connection.exec_driver_sql("INSERT INTO note VALUES ('small')")
-        tx.connection.exec_driver_sql("INSERT INTO note VALUES (?)", ("x" * 1_000_000,))
+        tx.connection.exec_driver_sql("INSERT INTO note (text) VALUES ('small')")
+        tx.connection.exec_driver_sql("INSERT INTO note (text) VALUES (?)", ("x" * 1_000_000,))
 
     async def attempt() -> list[str]:
         async with scratch_database(database_in(tmp_path)) as database:
@@ -101,7 +101,7 @@ def test_full_disk_is_storage_full_and_leaves_nothing_half_written(tmp_path: Pat
 
 def test_captures_go_on_when_there_is_room_again(tmp_path: Path) -> None:
     def big(tx: Transaction) -> None:
-        tx.connection.exec_driver_sql("INSERT INTO note VALUES (?)", ("x" * 1_000_000,))
+        tx.connection.exec_driver_sql("INSERT INTO note (text) VALUES (?)", ("x" * 1_000_000,))
 
     async def attempt() -> int:
         async with scratch_database(database_in(tmp_path)) as database:
@@ -118,7 +118,7 @@ def test_captures_go_on_when_there_is_room_again(tmp_path: Path) -> None:
 def test_closed_database_leaves_one_file_and_its_lock(tmp_path: Path) -> None:
     async def use() -> None:
         async with scratch_database(database_in(tmp_path)) as database:
-            await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note VALUES ('kept')"))
+            await database.write(lambda tx: tx.connection.exec_driver_sql("INSERT INTO note (text) VALUES ('kept')"))
             await notes(database)
 
     run(use())

@@ -1,0 +1,82 @@
+"""A network between a client and a server, for tests: it carries, swallows, delays, or cuts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+
+class Proxy:
+    """Carries what comes to `port` to the server, until it is told otherwise."""
+
+    def __init__(self, server: Path) -> None:
+        self.port = 0
+        self.connections = 0
+        self.delay_seconds = 0.0
+        self._server = server
+        self._swallows = False
+        self._cut_after: bytes | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def url(self, database: str) -> str:
+        """The URL of a PostgreSQL database behind it."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def swallow(self) -> None:
+        """Take everything and pass on nothing, without a word: a cable that was pulled."""
+        self._swallows = True
+
+    def carry(self) -> None:
+        """Carry again what comes from now on. What was swallowed is lost."""
+        self._swallows = False
+
+    def cut(self) -> None:
+        """End every connection."""
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def cut_after(self, words: bytes) -> None:
+        """Pass on the next message with these words, and end its connection before the answer comes."""
+        self._cut_after = words
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(OSError):
+            to_server, from_server = await asyncio.open_unix_connection(str(self._server))
+            pumps = (self._pump(reader, from_server), self._pump(to_server, writer))
+            await asyncio.gather(*pumps)
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while data := await reader.read(65_536):
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
+                if self._swallows:
+                    continue
+                writer.write(data)
+                await writer.drain()
+                if self._cut_after is not None and self._cut_after in data:
+                    self._cut_after = None
+                    self._swallows = True
+                    await asyncio.sleep(0.2)  # the server does what it was told
+                    self.cut()
+                    self._swallows = False
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+
+@asynccontextmanager
+async def proxy_to(server: Path) -> AsyncIterator[Proxy]:
+    """A proxy in front of the server that listens on this socket."""
+    proxy = Proxy(server)
+    listening = await asyncio.start_server(proxy.connected, "127.0.0.1", 0)
+    proxy.port = listening.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        listening.close()
+        proxy.cut()
