@@ -1,5 +1,6 @@
 """Servers for tests: real processes on free ports and databases of their own, ended when the test is over."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,13 @@ from tests.postgres import Postgres
 from tests.server import Server
 
 BACKENDS = ["sqlite", "postgres"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of the same id: of those only one would run when files are spread over processes."""
+    doubled = [id for id, number in Counter(item.nodeid for item in items).items() if number > 1]
+    if doubled:
+        raise pytest.UsageError(f"Several tests have one and the same id: {', '.join(doubled)}")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import base64
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import orjson
@@ -224,7 +224,7 @@ def test_text_that_is_no_cursor_is_refused(api: httpx.Client, cursor: str) -> No
 
 
 @pytest.mark.parametrize(
-    "id", ["x", str(uuid4()), "%00", "..%2fx", "a'b", "%ff", "a" * 5_000, "%0d%0aSet-Cookie:%20a=b"]
+    "id", ["x", str(UUID(int=0)), "%00", "..%2fx", "a'b", "%ff", "a" * 5_000, "%0d%0aSet-Cookie:%20a=b"]
 )
 def test_unknown_skill_is_not_found(api: httpx.Client, id: str) -> None:
     answer = api.get(f"/skills/{id}")
