@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from app.client import Client, Skill
 from tests.cli.running import Cin, Serving
+from tests.server import Server
 
 Entries = list[dict[str, object]]
 Eventually = Callable[[Callable[[], object]], None]
@@ -187,16 +189,19 @@ def test_import_of_what_is_no_skills_is_trouble_and_sends_nothing(cin: Cin) -> N
 
 
 def test_export_into_an_empty_server_gives_the_same_skills(
-    cin: Cin, server: Serving, fresh_server: Serving, tmp_path: Path
+    fresh_cin: Cin, fresh_server: Serving, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tags = ["--tag", "a", "--tag", "b"]
-    cin("capture", "--pattern", "round trip", "--resolution", "Zeile 1\nZeile 2 größer", "--name", "round-trip", *tags)
-    assert cin("export", "all.json").returncode == 0
-    ended = cin("import", "all.json", "--url", fresh_server.url)
-    assert ended.returncode == 0, ended.stdout
-    assert [_content(skill) for skill in skills(fresh_server.url).values()] == [
-        _content(skill) for skill in skills(server.url).values()
-    ][::-1]
+    text = ["--pattern", "round trip", "--resolution", "Zeile 1\nZeile 2 größer", "--name", "round-trip"]
+    fresh_cin("capture", *text, *tags)
+    fresh_cin("import", write(fresh_cin.folder / "skills.json", seed()))
+    assert fresh_cin("export", "all.json").returncode == 0
+    with Server(tmp_path_factory.mktemp("empty")) as empty:
+        ended = fresh_cin("import", "all.json", "--url", empty.url)
+        assert ended.returncode == 0, ended.stdout
+        theirs = [_content(skill) for skill in skills(empty.url).values()]
+    assert theirs == [_content(skill) for skill in skills(fresh_server.url).values()][::-1]
+    assert len(theirs) == 21
 
 
 def _content(skill: Skill) -> tuple[object, ...]:
