@@ -25,9 +25,11 @@ class Subscriber(Protocol):
 
 
 class PlainSubscriber:
-    """Reads the wire itself; `pause_seconds` after each piece make it slow."""
+    """Reads the wire itself; `pause_seconds` after each piece make it slow, None lets it wait until it is to hurry."""
 
-    def __init__(self, url: str, name: str, history: History, *, since: str = "now", pause_seconds: float = 0) -> None:
+    def __init__(
+        self, url: str, name: str, history: History, *, since: str = "now", pause_seconds: float | None = 0
+    ) -> None:
         self.offset = -1
         self._url = url
         self._name = name
@@ -35,6 +37,7 @@ class PlainSubscriber:
         self._since = since
         self._position: str | None = None
         self._pause_seconds = pause_seconds
+        self._hurried = asyncio.Event()
 
     @property
     def epoch(self) -> str:
@@ -43,7 +46,7 @@ class PlainSubscriber:
 
     def hurry(self) -> None:
         """Read without pauses from now on."""
-        self._pause_seconds = 0
+        self._hurried.set()
 
     async def run(self) -> None:
         while True:
@@ -62,7 +65,15 @@ class PlainSubscriber:
     async def _slowly(self, pieces: sse.Pieces) -> AsyncIterator[bytes]:
         async for piece in pieces:
             yield piece
-            await asyncio.sleep(self._pause_seconds)
+            if self._pause_seconds == 0:
+                await asyncio.sleep(0)
+            else:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_seconds):
+                await self._hurried.wait()
 
 
 class ClientSubscriber:

@@ -15,14 +15,14 @@ BATCH = 200
 
 
 async def trim_under_readers(server: Server, history: History, *, batches: int, seed: int, kept: int) -> None:
-    """The log grows by `batches` while 5 readers read it, each slower than the one before, the last far too slow.
+    """The log grows by `batches` while 5 readers read it, each slower than the one before; the last stops.
 
     `server` has to trim to the newest `kept` (`retention_days="0"`, `retention_events=kept`).
     """
     names = (f"trim{seed}-{n}" for n in range((batches + 5) * BATCH))
     readers = [
-        PlainSubscriber(server.url, f"reader{seed}-{n}", history, since="earliest", pause_seconds=n**2 * 0.02)
-        for n in range(5)
+        PlainSubscriber(server.url, f"reader{seed}-{n}", history, since="earliest", pause_seconds=pause_seconds)
+        for n, pause_seconds in enumerate((0, 0.02, 0.08, 0.18, None))
     ]
     async with Http(server.url) as http:
         for _ in range(5):
