@@ -23,7 +23,7 @@ from app.query.rendering import as_json
 from benchmarks.keepalive import Connection
 from benchmarks.skills import Words, fill, make_skills
 from tests.inside import Inside, application
-from tests.server import Server
+from tests.server import SERVE, Server
 
 SKILLS = 10_000
 MESSAGES = 1_000
@@ -62,7 +62,7 @@ class Asked:
 
 def over_http(questions: int) -> float:
     """The share of answers that were ready, by the server's own count."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), program=SERVE) as server:
         fill_over_http(server)
         asked = Asked()
         with Connection(server.port) as connection:

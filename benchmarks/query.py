@@ -26,7 +26,7 @@ import httpx
 from benchmarks.keepalive import Connection
 from benchmarks.running import cin
 from benchmarks.skills import Words, fill_in_process, make_log, make_skills
-from tests.server import Server
+from tests.server import SERVE, Server
 
 SIZES = [1_000, 10_000, 100_000]
 SEED_MILLISECONDS = {1_000: 2, 10_000: 18, 100_000: 80}
@@ -73,7 +73,7 @@ def main() -> int:
 def measure(size: int) -> Figures:
     """All questions to a server with so many skills, and the same to SQLite."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder))
+        server = Server(Path(folder), program=SERVE)
         say(f"{size:,} skills are written")
         fill_in_process(server.database, size)
         questions = Questions(size)

@@ -25,7 +25,7 @@ from app.skills.document import event_json
 from app.storage.bulk import insert_rows
 from app.storage.database import Transaction
 from app.storage.sqlite import open_sqlite
-from tests.server import Server, wait_until
+from tests.server import SERVE, Server, wait_until
 
 LIMIT_SECONDS = 0.05
 TIMES = 20
@@ -66,7 +66,7 @@ def main() -> int:
 def measure(events: int) -> dict[str, Figures]:
     """All resumes in a log of so many events."""
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), retention_events=str(events))
+        server = Server(Path(folder), program=SERVE, retention_events=str(events))
         started = time.perf_counter()
         asyncio.run(fill(server.database, events))
         filled = time.perf_counter()

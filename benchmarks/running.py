@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.server import Server, free_port
+from tests.server import SERVE, Server, free_port
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Running:
 @contextmanager
 def cin(**settings: str) -> Iterator[Running]:
     """`cin serve` on a new database."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), program=None, **settings) as server:
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), program=SERVE, **settings) as server:
         yield Running("cin", server.port, server.pid)
 
 

@@ -27,7 +27,7 @@ from tests.journeys.history import History
 from tests.journeys.judging import judge
 from tests.journeys.stalls import MIB, never_read, read_little, stop_readers
 from tests.journeys.trimming import trim_under_readers
-from tests.server import Server
+from tests.server import SERVE, Server
 
 log = logging.getLogger("journeys")
 
@@ -49,7 +49,7 @@ class Journey:
 
 
 async def ends(folder: Path, history: History, seed: int, *, rounds: int, end: Callable[[Server], object]) -> str:
-    with Server(folder, retry_milliseconds="100") as server:
+    with Server(folder, program=SERVE, retry_milliseconds="100") as server:
         await end_at_random(server, history, rounds=rounds, seed=seed, end=end, between=1_500)
         head = await head_of(server)
     unknown = sum(each.outcome == "unknown" for each in history.tries)
@@ -67,7 +67,7 @@ async def deaths(folder: Path, history: History, seed: int) -> str:
 
 
 async def seams(folder: Path, history: History, seed: int) -> str:
-    with Server(folder, ring_events="100") as server:
+    with Server(folder, program=SERVE, ring_events="100") as server:
         started = time.monotonic()
         for part in range(10):
             await connect_at_random(server, history, connects=CONNECTS // 10, seed=seed + part)
@@ -79,7 +79,7 @@ async def seams(folder: Path, history: History, seed: int) -> str:
 
 
 async def stops(folder: Path, history: History, seed: int, *, stall_seconds: int) -> str:
-    with Server(folder, stall_seconds=str(stall_seconds), ring_events="100") as server:
+    with Server(folder, program=SERVE, stall_seconds=str(stall_seconds), ring_events="100") as server:
         figures = await stop_readers(
             server,
             history,
@@ -100,7 +100,7 @@ async def stops(folder: Path, history: History, seed: int, *, stall_seconds: int
 
 
 async def deaf_readers(folder: Path, history: History, seed: int) -> str:
-    with Server(folder, stall_seconds="5", ring_events="100") as server:
+    with Server(folder, program=SERVE, stall_seconds="5", ring_events="100") as server:
         await never_read(server, readers=100, seed=seed)
         await read_little(server, seed=seed)
     return "100 readers that never read: closed, their memory and sockets released"
@@ -109,6 +109,7 @@ async def deaf_readers(folder: Path, history: History, seed: int) -> str:
 async def retention(folder: Path, history: History, seed: int, *, events: int, every_seconds: float) -> str:
     server = Server(
         folder,
+        program=SERVE,
         retention_days="0",
         retention_events=str(events),
         retention_interval_seconds=str(every_seconds),
@@ -126,7 +127,7 @@ async def full_database(folder: Path, history: History, seed: int) -> str:
 
 
 async def full_disk(folder: Path, history: History, seed: int) -> str:
-    with Server(folder) as server:
+    with Server(folder, program=SERVE) as server:
         await fill_the_disk(server, history)
     return "refused whole, and gone on without a restart"
 
@@ -134,7 +135,7 @@ async def full_disk(folder: Path, history: History, seed: int) -> str:
 async def syncs(folder: Path, history: History, seed: int) -> str:
     if shutil.which("strace") is None:
         return "not shown: there is no strace here"
-    with Server(folder) as server:
+    with Server(folder, program=SERVE) as server:
         answered, after_sync = await captures_and_syncs(server, history, folder, captures=50)
     if not answered == after_sync == 50:
         raise Broken(f"of 50 captures {answered} were seen to be answered, {after_sync} of them after a sync")

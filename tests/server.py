@@ -7,21 +7,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from tests.forks import Fork, cin
+
+SERVE = [sys.executable, "-m", "app", "serve"]
+"""`cin serve` as people start it: it imports everything anew."""
+
+_SERVE_FORKED = partial(cin, "serve")
+
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nobody listens on now, and that the system gives nobody else for a minute.
+
+    It has a connection in TIME_WAIT: whoever asks for any port gets another, whoever asks for this one gets it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = int(found.getsockname()[1])
+        with socket.create_connection(("127.0.0.1", port)), found.accept()[0] as ended_first:
+            ended_first.close()
+        return port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "the condition") -> None:
@@ -34,17 +47,22 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str =
 
 
 class Server:
-    """`settings` are `CIN_*` variables without the prefix, such as `poll_seconds="0.2"`."""
+    """`settings` are `CIN_*` variables without the prefix, such as `poll_seconds="0.2"`.
 
-    def __init__(self, folder: Path, *, program: list[str] | None = None, **settings: str) -> None:
+    `program` is a command, or a function for a process that is forked.
+    """
+
+    def __init__(
+        self, folder: Path, *, program: list[str] | Callable[[], object] = _SERVE_FORKED, **settings: str
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database = folder / "cin.db"
         self.log = folder / "server.log"
-        self._program = program or [sys.executable, "-m", "app", "serve"]
+        self._program = program
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -69,8 +87,7 @@ class Server:
     def start(self, **settings: str) -> None:
         """Start the process and wait until it is ready; `settings` go on top of those it had."""
         self._settings |= settings
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._program, env=self.environment, stdout=log, stderr=log)
+        self._process = self._begin()
         wait_until(self._is_ready, START_SECONDS, "readiness")
 
     def stop(self) -> int:
@@ -104,10 +121,17 @@ class Server:
                 return float(line.split()[1])
         return 0.0
 
+    def _begin(self) -> subprocess.Popen[bytes] | Fork:
+        if callable(self._program):
+            return Fork(self._program, self.environment, stdout=self.log, stderr=self.log)
+        with self.log.open("ab") as log:
+            return subprocess.Popen(self._program, env=self.environment, stdout=log, stderr=log)
+
     def _is_ready(self) -> bool:
         assert self._process is not None
-        if self._process.poll() is not None:
-            raise RuntimeError(f"the server ended with {self._process.returncode}: {self.log.read_text()[-2000:]}")
+        code = self._process.poll()
+        if code is not None:
+            raise RuntimeError(f"the server ended with {code}: {self.log.read_text()[-2000:]}")
         try:
             return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
         except httpx.TransportError:

@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 
 from tests.factories import make_skill
 from tests.routers.answers import capture
-from tests.server import Server, wait_until
+from tests.server import SERVE, Server, wait_until
 from tests.streams import EventStream
 
 DRAIN_SECONDS = 3.0
@@ -31,13 +32,13 @@ class UvicornServer(Server):
     """The program under plain uvicorn, which knows nothing of it."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder, program=None, **settings)
+        super().__init__(folder, program=SERVE, **settings)
         self._program = uvicorn(self.port)
 
 
-@pytest.fixture(params=[Server, UvicornServer], ids=["cin serve", "uvicorn"])
+@pytest.fixture(params=[partial(Server, program=SERVE), UvicornServer], ids=["cin serve", "uvicorn"])
 def draining(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    kind: type[Server] = request.param
+    kind: Callable[..., Server] = request.param
     with kind(tmp_path, drain_seconds=str(DRAIN_SECONDS)) as running:
         yield running
 

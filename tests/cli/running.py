@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import app
+from tests.forks import Fork, cin
 
 _ROOT = Path(app.__file__).parents[1]
 
@@ -32,12 +35,19 @@ class Cin:
         self._started: list[subprocess.Popen[str]] = []
 
     def __call__(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run to the end."""
-        process = self.start(*arguments, stdin=subprocess.PIPE)
-        out, err = process.communicate(stdin, timeout=60)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        """Run to the end, in a fork: most tests are about what it says."""
+        with TemporaryDirectory() as folder:
+            given, out, err = (Path(folder, name) for name in ("in", "out", "err"))
+            given.write_text(stdin)
+            fork = Fork(partial(cin, *arguments), self.env, folder=self.folder, stdin=given, stdout=out, stderr=err)
+            try:
+                code = fork.wait(60)
+            finally:
+                fork.kill()
+            return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
     def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """Start it as people do."""
         return self._popen([sys.executable, "-m", "app.cli", *arguments], self.env, stdin)
 
     def shell(self, line: str) -> subprocess.CompletedProcess[str]:

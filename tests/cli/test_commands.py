@@ -1,7 +1,6 @@
 """The small commands, and what all of them have in common."""
 
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,9 +9,12 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import app
 from app.client import Client
 from tests.cli.running import Cin, Serving
+from tests.server import free_port
 
 COMMANDS = ("capture", "match", "search", "watch", "import", "export", "agents")
 Eventually = Callable[[Callable[[], object]], None]
@@ -22,9 +24,9 @@ PROJECT = Path(__file__).parents[2]
 
 def help_examples(name: str) -> list[str]:
     """The lines with which a command's help ends."""
-    command = [sys.executable, "-m", "app.cli", name, "--help"]
-    text = subprocess.run(command, text=True, capture_output=True, check=True, cwd=PROJECT).stdout
-    _, _, tail = text.partition("\n  Examples:\n")
+    shown = CliRunner().invoke(app, [name, "--help"], prog_name="cin")
+    assert shown.exit_code == 0
+    _, _, tail = shown.stdout.partition("\n  Examples:\n")
     return [line.strip() for line in tail.splitlines() if line.strip()]
 
 
@@ -144,9 +146,7 @@ def test_migrate_examples_run(cin: Cin, line: str) -> None:
 
 @pytest.mark.parametrize("line", help_examples("serve"))
 def test_serve_examples_run(cin: Cin, eventually: Eventually, line: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = cin.start_shell(line.replace("8005", str(port)))
     eventually(lambda: process.poll() is not None or _answers(f"http://127.0.0.1:{port}/readyz"))
     process.terminate()

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ POLL_SECONDS = 3.0
 def dying(folder: Path) -> Iterator[tuple[Server, Path]]:
     """A server that can be given a flaw, and the file that gives it. It looks at the log by itself every 3 s."""
     trigger = folder / "flaw"
-    program = [sys.executable, "-m", dying_server.__name__, str(trigger)]
+    program = partial(dying_server.main, trigger)
     with Server(folder, program=program, retry_milliseconds="100", poll_seconds=str(POLL_SECONDS)) as server:
         yield server, trigger
 

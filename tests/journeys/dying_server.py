@@ -1,6 +1,4 @@
-"""`cin serve` with a flaw at one exact moment of a capture, when the file FILE names one.
-
-    python -m tests.journeys.dying_server FILE
+"""`cin serve` with a flaw at one exact moment of a capture, when the file `trigger` names one.
 
 `answer`: it dies when the capture is on disk, before anything else. `wake`: it dies in the commit's callbacks, before the
 fan-out. `deaf`: it loses the wake, so the capture is answered and nobody is told. Dying it removes the file, so the next
@@ -10,7 +8,6 @@ one lives.
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +41,3 @@ def main(trigger: Path) -> int:
 def _die(trigger: Path) -> None:
     trigger.unlink()
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.server import Server, free_port
+from tests.server import SERVE, Server, free_port
 
-SERVE = [sys.executable, "-m", "app", "serve"]
 SERVE_WITHIN_RIGHTS = [
     sys.executable,
     "-c",
