@@ -1,6 +1,7 @@
 """What a route may reach, one alias each. Everything is built once, in `app.main`, and found on the application."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from app.query.skill_reader import SkillReader
 from app.storage.database import Database
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub
+from app.stream.presence import Presence
 
 MIN_POSITION_WAIT_SECONDS = 2.0
 
@@ -31,10 +33,13 @@ class Parts:
     reader: SkillReader
     hub: Hub
     deliveries: Deliveries
+    presence: Presence
     follower: Follower
     matcher: Matcher
     metrics: Metrics
     retry_milliseconds: int
+    redis_answers: Callable[[], bool] | None = None
+    """Whether Redis answers; None without one."""
 
 
 def parts(request: Request) -> Parts:
@@ -65,6 +70,10 @@ async def _deliveries(request: Request) -> Deliveries:
     return parts(request).deliveries
 
 
+async def _presence(request: Request) -> Presence:
+    return parts(request).presence
+
+
 async def wait_for_min_position(request: Request) -> None:
     """Wait until this process knows what the caller knows. Raises `InvalidInput`, `PositionUnavailable`, `Unavailable`."""
     minimum = request.headers.get("cin-min-position")
@@ -88,4 +97,5 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 NetworkDep = Annotated[Network, Depends(_network)]
 HubDep = Annotated[Hub, Depends(_hub)]
 DeliveriesDep = Annotated[Deliveries, Depends(_deliveries)]
+PresenceDep = Annotated[Presence, Depends(_presence)]
 AfterMinPosition = Depends(wait_for_min_position)

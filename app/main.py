@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -21,13 +22,13 @@ from app import __version__, problems
 from app.capture.recorder import Recorder
 from app.dependencies import Parts
 from app.eventlog.log import EventLog
-from app.eventlog.network import open_network
+from app.eventlog.network import Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier
 from app.eventlog.retention import Retention, RetentionRule
 from app.logs import configure_logging
 from app.metrics import Metrics
 from app.middleware import RequestContext
-from app.query.answer_cache import AnswerCache
+from app.query.answer_cache import AnswerCache, SharedAnswers
 from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
@@ -35,11 +36,16 @@ from app.query.skill_reader import SkillReader
 from app.routers import agents, capture, docs, operations, query, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
+from app.storage.database import Database
 from app.storage.group_commit import GroupCommit
 from app.storage.opening import is_postgres, open_database
 from app.storage.sqlite import file_of
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub, HubLimits
+from app.stream.presence import LocalPresence, Presence
+
+if TYPE_CHECKING:
+    from app.storage.redis import Redis
 
 log = structlog.get_logger(__name__)
 
@@ -94,19 +100,33 @@ async def drain(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
-    async with (
-        open_database(settings.database_url) as database,
-        _open_notifier(settings) as notifier,
-        asyncio.TaskGroup() as tasks,
-    ):
-        folder = _index_folder(settings)
+    async with open_database(settings.database_url) as database:
         network = await open_network(database)
+        async with (
+            _open_redis(settings, network, metrics) as redis,
+            _open_notifier(settings, redis) as notifier,
+            _working(settings, metrics, database, network, notifier, redis) as parts,
+        ):
+            yield parts
+
+
+@asynccontextmanager
+async def _working(
+    settings: Settings,
+    metrics: Metrics,
+    database: Database,
+    network: Network,
+    notifier: Notifier,
+    redis: "Redis | None",
+) -> AsyncIterator[Parts]:
+    async with asyncio.TaskGroup() as tasks:
+        folder = _index_folder(settings)
         event_log = EventLog(database, notifier, poll_seconds=settings.poll_seconds)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
         follower = Follower(
             network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds, folder=folder
         )
-        cache = AnswerCache(metrics, max_bytes=settings.cache_bytes)
+        cache = AnswerCache(metrics, max_bytes=settings.cache_bytes, shared=_shared_answers(redis, network))
         hub = Hub(network, event_log, _hub_limits(settings), metrics)
         rule = RetentionRule(timedelta(days=settings.retention_days), settings.retention_events)
         retention = Retention(database, rule, metrics, interval_seconds=settings.retention_interval_seconds)
@@ -117,6 +137,12 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
             tasks.create_task(hub.run(), name="hub"),
             tasks.create_task(retention.run(network.id), name="retention"),
         ]
+        presence: Presence = LocalPresence(hub)
+        if redis is not None:
+            from app.stream.presence_redis import RedisPresence
+
+            presence = RedisPresence(hub, redis, network)
+            following.append(tasks.create_task(presence.run(), name="presence"))
         await hub.ready()
         log.info("started", network=network.name, epoch=network.epoch, head=hub.bounds.head)
         try:
@@ -127,10 +153,12 @@ async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]
                 reader=SkillReader(database),
                 hub=hub,
                 deliveries=Deliveries(database, commits),
+                presence=presence,
                 follower=follower,
                 matcher=Matcher(network, follower, cache),
                 metrics=metrics,
                 retry_milliseconds=settings.retry_milliseconds,
+                redis_answers=(lambda: redis.is_up) if redis is not None else None,
             )
         finally:
             commits.close()
@@ -164,10 +192,36 @@ def _place_of_index(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def _open_notifier(settings: Settings) -> AsyncIterator[Notifier]:
-    """What carries wakes: within this process, or between all that share a server."""
+async def _open_redis(settings: Settings, network: Network, metrics: Metrics) -> AsyncIterator["Redis | None"]:
+    """Redis, if there is to be one. The epoch tells this database from others that use the same."""
+    if settings.redis_url is None:
+        yield None
+        return
+    from app.storage.redis import open_redis
+
+    async with open_redis(settings.redis_url, f"cin:{network.epoch}", metrics) as redis:
+        yield redis
+
+
+def _shared_answers(redis: "Redis | None", network: Network) -> SharedAnswers | None:
+    if redis is None:
+        return None
+    from app.query.shared_answers_redis import RedisAnswers
+
+    return RedisAnswers(redis, network)
+
+
+@asynccontextmanager
+async def _open_notifier(settings: Settings, redis: "Redis | None") -> AsyncIterator[Notifier]:
+    """What carries wakes: within this process, which is all there is on SQLite, or between all that share a server."""
     if not is_postgres(settings.database_url):
         yield LocalNotifier()
+        return
+    if redis is not None:
+        from app.eventlog.notifier_redis import open_redis_notifier
+
+        async with open_redis_notifier(redis) as heard:
+            yield heard
         return
     from app.eventlog.notifier_postgres import open_postgres_notifier
 

@@ -41,6 +41,17 @@ class Metrics:
             ["tier"],
             registry=r,
         )
+        self.redis_up = Gauge(
+            "cin_redis_up",
+            "1 while Redis is asked, 0 while it does not answer in time or none is configured.",
+            registry=r,
+        )
+        self.redis_errors = Counter(
+            "cin_redis_errors",
+            "Trouble with Redis: connections `lost`, answers `late`, commands `refused`, and those `dropped` in a crowd.",
+            ["kind"],
+            registry=r,
+        )
         self.indexed_skills = Gauge("cin_indexed_skills", "Active skills in the index.", ["network"], registry=r)
         self.log_reads = Counter(
             "cin_log_reads", "Pages read from the log for streams that were behind the ring.", registry=r

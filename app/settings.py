@@ -21,6 +21,11 @@ class Settings(BaseSettings):
         None,
         description="The PostgreSQL server itself, for `LISTEN`, when `CIN_DATABASE_URL` names a pooler.",
     )
+    redis_url: str | None = Field(
+        None,
+        description="Redis for what processes share beside the database: answers, wakes, who is connected. "
+        "`redis://host:6379/0`, or `rediss://…` for TLS. Without it, or while it does not answer, all else works.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
     port: int = Field(8005, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
 

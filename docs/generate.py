@@ -142,9 +142,9 @@ def _settings() -> Iterator[tuple[str, dict[str, Any]]]:
 def _accepted(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
-    if field["type"] == "boolean":
+    if field.get("type") == "boolean":
         return "`true`, `false`"
-    if field["type"] == "string":
+    if "anyOf" in field or field["type"] == "string":  # it may be left out
         return "text"
     least = f"{field['minimum']:,}" if "minimum" in field else f"above {field['exclusiveMinimum']}"
     most = f" to {field['maximum']:,}" if "maximum" in field else " or more" if "minimum" in field else ""
@@ -152,7 +152,7 @@ def _accepted(field: Mapping[str, Any]) -> str:
 
 
 def _code(value: object) -> str:
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _labels(metric: MetricWrapperBase) -> str:

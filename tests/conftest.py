@@ -10,8 +10,23 @@ import pytest
 from tests.inside import database_in
 from tests.postgres import Postgres
 from tests.server import Server
+from tests.valkey import Valkey
 
 BACKENDS = ["sqlite", "postgres"]
+
+
+@pytest.fixture(scope="session")
+def shared_valkey() -> Iterator[Valkey]:
+    """A Valkey server that tests share, and leave unharmed."""
+    with TemporaryDirectory(prefix="cin-redis-") as folder, Valkey(Path(folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A Valkey server of this test's own."""
+    with TemporaryDirectory(prefix="cin-redis-") as folder, Valkey(Path(folder)) as running:
+        yield running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

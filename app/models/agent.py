@@ -70,7 +70,7 @@ class AgentPublic(SQLModel):
 
     name: str
     capabilities: list[str]
-    connections: int = Field(description="Streams it has open on this process.")
+    connections: int = Field(description="Streams it has open, on every process that shares a Redis with this one.")
     acknowledged: str = Field(description="The position up to which it has said it has everything.")
     lag: int = Field(description="Events after that position.")
     last_seen_at: UtcTime

@@ -145,7 +145,8 @@ class Matcher:
         async def is_right(answer: Answer) -> bool:
             present = await seen()
             return (
-                present.plan == answer.plan
+                answer.offset <= present.offset  # else another process found it that is ahead of this one
+                and present.plan == answer.plan
                 and present.stands() == answer.standing
                 and _words_hold(index.words, answer, filters)
                 and all(index.is_still(*skill) for skill in answer.considered)

@@ -63,6 +63,16 @@ class Kept(NamedTuple):
 NEVER_KEPT = Kept(0, 0)
 
 
+class Used(NamedTuple):
+    """How often a skill was captured and used. Both only grow, so of two the greater is the newer."""
+
+    captures: int
+    usage_count: int
+
+
+_NEVER = Used(1, 0)
+
+
 class SkillIndex:
     """One network's active skills. Changed and asked on the event loop; `patterns.find` may run anywhere.
 
@@ -83,7 +93,7 @@ class SkillIndex:
         self._network = network
         self._slots: dict[str, Slot] = {}
         self._counters: dict[str, ChangingCounters] = {}
-        self._used: set[Slot] = set()
+        self._used: dict[Slot, Used] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -94,8 +104,7 @@ class SkillIndex:
         """Take an active skill from the snapshot; `loaded` ends this."""
         slot = skill["offset"]
         self._slots[skill["id"]] = slot
-        if skill["usage_count"]:
-            self._used.add(slot)
+        self._use(slot, Used(skill["captures"], skill["usage_count"]))
         if skill["pattern"] is not None:
             self.patterns.add(slot, read_pattern(skill["pattern"]))
         self.words.load(slot, words_in(cast(SkillDocument, skill)), skill_json(skill, self._network))
@@ -117,7 +126,7 @@ class SkillIndex:
         return [
             ("index", [self.offset, self.counts, self.mark]),
             ("slots", list(self._slots.items())),
-            ("used", list(self._used)),
+            ("used", list(self._used.items())),
             ("counters", list(self._counters.items())),
             *self.patterns.sections(),
             *self.words.sections(),
@@ -128,7 +137,7 @@ class SkillIndex:
         if name == "slots":
             self._slots.update(entries)
         elif name == "used":
-            self._used.update(entries)
+            self._used.update((slot, Used(*used)) for slot, used in entries)
         elif name == "counters":
             self._counters.update(entries)
         else:
@@ -157,15 +166,15 @@ class SkillIndex:
 
     def count(self, skill: SkillRow) -> None:
         """Learn a skill's new counters. Those of a skill that comes with a later event may be told before it."""
-        self._counters[skill["id"]] = {**counters(skill), "updated_at": skill["updated_at"]}
-        if skill["id"] in self._slots:
-            self._used.add(self._slots[skill["id"]])
-        self.clocks.touch([skill_key(skill["id"]), *facets(skill["error_type"], skill["captured_by"], skill["tags"])])
+        if self._learn(skill["id"], {**counters(skill), "updated_at": skill["updated_at"]}):
+            self.clocks.touch(
+                [skill_key(skill["id"]), *facets(skill["error_type"], skill["captured_by"], skill["tags"])]
+            )
 
     def take_counts(self, other: "SkillIndex") -> None:
         """Learn what another index of the same network was told."""
-        self._counters |= other._counters
-        self._used.update(self._slots[skill_id] for skill_id in other._counters if skill_id in self._slots)
+        for skill_id, told in other._counters.items():
+            self._learn(skill_id, told)
 
     async def settle(self) -> None:
         """Put what came lately where it is found fastest. Answers are the same before, meanwhile and after."""
@@ -190,20 +199,39 @@ class SkillIndex:
         return Known(slot, document, raw)
 
     def is_still(self, skill_id: str, slot: Slot, captures: int, usage_count: int) -> bool:
-        """Whether the skill is still what it was at that offset, with those counters."""
-        told = self._counters.get(skill_id)
-        return self._slots.get(skill_id) == slot and (
-            told is None or (told["captures"] <= captures and told["usage_count"] <= usage_count)
-        )
+        """Whether the skill is still what it was at that offset, and has no newer counters than those. Older ones it may
+        have: another process can have been told more."""
+        used = self._used.get(slot, _NEVER)
+        return self._slots.get(skill_id) == slot and used.captures <= captures and used.usage_count <= usage_count
 
     def is_used(self, slot: Slot) -> bool:
         """Whether any agent has said how the skill worked, or it was captured again."""
         return slot in self._used
 
+    def _use(self, slot: Slot, used: Used) -> None:
+        if used != _NEVER:
+            self._used[slot] = used
+
+    def _learn(self, skill_id: str, told: ChangingCounters) -> bool:
+        """Take counters that are newer than those that are known; False if they are not: they were read before others."""
+        known = self._counters.get(skill_id)
+        slot = self._slots.get(skill_id)
+        used = Used(told["captures"], told["usage_count"])
+        if known is not None and not _is_newer(told, known):
+            return False
+        if slot is not None:
+            if used <= self._used.get(slot, _NEVER):
+                return False
+            self._used[slot] = used
+        self._counters[skill_id] = told
+        return True
+
     def _keep(self, slot: Slot, skill: SkillDocument, raw: bytes) -> None:
         self._slots[skill["id"]] = slot
-        if skill["usage_count"] or skill["id"] in self._counters:
-            self._used.add(slot)
+        self._use(slot, Used(skill["captures"], skill["usage_count"]))
+        told = self._counters.get(skill["id"])
+        if told is not None and _is_newer(told, skill):
+            self._use(slot, Used(told["captures"], told["usage_count"]))
         if skill["pattern"] is not None:
             self.patterns.add(slot, read_pattern(skill["pattern"]))
         self.words.add(slot, words_in(skill), raw)
@@ -215,7 +243,7 @@ class SkillIndex:
         if skill["pattern"] is not None:
             self.patterns.remove(slot, read_pattern(skill["pattern"]))
         self.words.remove(slot, words_in(skill), offset)
-        self._used.discard(slot)
+        self._used.pop(slot, None)
         return set(_facets(skill))
 
 
@@ -238,6 +266,6 @@ def _facets(skill: SkillDocument) -> tuple[str, ...]:
     return facets(skill["error_type"], skill["captured_by"], skill["tags"])
 
 
-def _is_newer(told: ChangingCounters, document: SkillDocument) -> bool:
+def _is_newer(told: ChangingCounters, document: Counters) -> bool:
     """Whether the counters say more than the document: these two only grow."""
     return told["captures"] > document["captures"] or told["usage_count"] > document["usage_count"]

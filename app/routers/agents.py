@@ -1,11 +1,12 @@
 """Agents: who is there, how far each has come, and whether everybody has a skill."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
 from app import errors
-from app.dependencies import AfterMinPosition, DeliveriesDep, HubDep, NetworkDep
+from app.dependencies import AfterMinPosition, DeliveriesDep, HubDep, NetworkDep, PresenceDep
 from app.errors import InvalidInput
 from app.headers import MIN_POSITION
 from app.models import AgentPublic, AgentRegistration, AgentsPublic, DeliveryPublic, PositionUpdate
@@ -65,13 +66,13 @@ async def acknowledge_position(
     openapi_extra=_request_body(AgentRegistration.model_json_schema(), {"capabilities": ["skill_broadcast"]}),
 )
 async def register_agent(
-    name: AgentPath, request: Request, deliveries: DeliveriesDep, network: NetworkDep, hub: HubDep
+    name: AgentPath, request: Request, deliveries: DeliveriesDep, network: NetworkDep, presence: PresenceDep
 ) -> Response:
     """Register an agent, or say anew what it can do. `skill_broadcast`: it wants every skill."""
     registration, _ = await read_model(request, AgentRegistration, SMALL_BYTES)
     created = await deliveries.register(network, name, registration.capabilities)
     statuses, head = await deliveries.agents(network, name)
-    body = to_public(statuses[0], head, network.epoch, hub).model_dump_json()
+    body = to_public(statuses[0], head, network.epoch, await presence.connections()).model_dump_json()
     return Response(body, 201 if created else 200, media_type="application/json")
 
 
@@ -81,11 +82,12 @@ async def register_agent(
     dependencies=[AfterMinPosition],
     openapi_extra={"parameters": [MIN_POSITION]},
 )
-async def list_agents(deliveries: DeliveriesDep, network: NetworkDep, hub: HubDep) -> AgentsPublic:
+async def list_agents(deliveries: DeliveriesDep, network: NetworkDep, presence: PresenceDep) -> AgentsPublic:
     """List the agents, and how far each is behind."""
     statuses, head = await deliveries.agents(network)
+    connections = await presence.connections()
     return AgentsPublic(
-        agents=[to_public(status, head, network.epoch, hub) for status in statuses],
+        agents=[to_public(status, head, network.epoch, connections) for status in statuses],
         position=str(Position(network.epoch, head)),
     )
 
@@ -108,12 +110,12 @@ async def get_delivery(skill_id: str, deliveries: DeliveriesDep, network: Networ
     )
 
 
-def to_public(status: AgentStatus, head: int, epoch: str, hub: Hub) -> AgentPublic:
-    """An agent with what only this process knows of it: its open streams."""
+def to_public(status: AgentStatus, head: int, epoch: str, connections: Mapping[str, int]) -> AgentPublic:
+    """An agent with what the database does not know of it: its open streams."""
     return AgentPublic(
         name=status.name,
         capabilities=status.capabilities,
-        connections=hub.connections(status.name),
+        connections=connections.get(status.name, 0),
         acknowledged=str(Position(epoch, status.acknowledged)),
         lag=head - status.acknowledged,
         last_seen_at=status.last_seen_at,

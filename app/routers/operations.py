@@ -35,6 +35,7 @@ class InfoPublic(BaseModel):
                     "network": "default",
                     "tier": 2,
                     "storage": "SQLite 3.46.1",
+                    "redis": None,
                     "durability": "Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",
                     "epoch": "k3f9",
                     "head": "k3f9-43",
@@ -48,6 +49,7 @@ class InfoPublic(BaseModel):
     network: str
     tier: int = Field(description="1 to 5, by what is configured; see docs/explanation/tiers.md.")
     storage: str = Field(description="The database and its version.")
+    redis: bool | None = Field(description="Whether Redis answers; null if none is configured.")
     durability: str = Field(description="What an answered capture has survived.")
     epoch: str
     head: str = Field(description="The newest position this process has followed the log to.")
@@ -100,6 +102,7 @@ async def get_info(parts: PartsDep) -> InfoPublic:
         network=parts.network.name,
         tier=2,
         storage=parts.database.storage,
+        redis=parts.redis_answers() if parts.redis_answers else None,
         durability=await parts.database.durability(),
         epoch=bounds.epoch,
         head=str(bounds.position(bounds.head)),

@@ -6,6 +6,7 @@ cursor, and nothing else: whatever is lost, late or doubled on the way of a wake
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class Hub:
         self._caught_up = asyncio.Event()
         self._draining = False
         self._streams: dict[Subscription, None] = {}
+        self.connected: Counter[str] = Counter()
+        """How many streams each agent has open on this process."""
         self._live: dict[Subscription, None] = {}
         self._milestones = Milestones()
 
@@ -73,10 +76,6 @@ class Hub:
     def streams(self) -> int:
         """Streams open on this process."""
         return len(self._streams)
-
-    def connections(self, agent: str) -> int:
-        """Streams that the agent has open on this process."""
-        return sum(1 for stream in self._streams if stream.agent == agent)
 
     async def reached(self, offset: int, timeout_seconds: float) -> bool:
         """Wait until this process has followed the log to an offset; False if it takes too long."""
@@ -114,6 +113,8 @@ class Hub:
             )
         stream = Subscription(connection, after, event_filter, agent)
         self._streams[stream] = None
+        if agent is not None:
+            self.connected[agent] += 1
         self._metrics.streams.set(len(self._streams))
         try:
             yield stream
@@ -328,8 +329,16 @@ class Hub:
         stream.connection.abort()
 
     def _remove(self, stream: Subscription) -> None:
-        self._streams.pop(stream, None)
+        if stream in self._streams:
+            del self._streams[stream]
+            self._disconnect(stream.agent)
         self._live.pop(stream, None)
         if stream.task is not None and stream.task is not asyncio.current_task():
             stream.task.cancel()
         self._metrics.streams.set(len(self._streams))
+
+    def _disconnect(self, agent: str | None) -> None:
+        if agent is not None:
+            self.connected[agent] -= 1
+            if not self.connected[agent]:
+                del self.connected[agent]

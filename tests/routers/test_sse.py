@@ -85,9 +85,9 @@ def test_client_that_leaves_ends_its_stream(tmp_path: Path) -> None:
         async with application(tmp_path) as cin:
             hub = cin.parts.hub
             async with responding(cin, Start(0)) as (_, task):
-                counted = hub.connections("reader")
+                counted = hub.connected["reader"]
             assert task.done()
-            return counted, hub.connections("reader")
+            return counted, hub.connected["reader"]
 
     assert run(go()) == (1, 0)
 

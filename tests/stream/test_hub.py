@@ -353,11 +353,11 @@ def test_stream_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:
         async with streaming(tmp_path) as here:
             reader = Reader()
             here.connect(reader, agent="a")
-            counted = here.hub.connections("a")
+            counted = here.hub.connected["a"]
             here.close()
             await here.append_and_follow(1)
             assert reader.received == b""
-            return counted, here.hub.connections("a"), here.measured("cin_streams")
+            return counted, here.hub.connected["a"], here.measured("cin_streams")
 
     assert run(go()) == (1, 0, 0)
 
