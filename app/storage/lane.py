@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -93,7 +93,8 @@ class Lane:
         """Wait until all work is done, then end the connections."""
         self._threads.shutdown(wait=True)
         for connection in self._connections:
-            connection.close()
+            with suppress(sa.exc.DBAPIError):  # of one that was cut with its transaction under way
+                connection.close()
         self._engine.dispose()
 
     def _begin(self, job: Job) -> tuple[Connection, RootTransaction]:
