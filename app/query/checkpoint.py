@@ -16,7 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import msgspec
@@ -46,7 +46,8 @@ class IndexFolder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._running = path / "running" / uuid4().hex
-        with FileLock(_made(path) / "lock"):
+        _made(path)
+        with self._alone():
             _remove_what_nobody_runs(_made(path / "running"))
             self._lock = FileLock(f"{self._running}.lock", blocking=False)
             self._lock.acquire()
@@ -73,9 +74,9 @@ class IndexFolder:
         try:
             with (made / "state").open("wb") as file:
                 _write(file, sections)
-            for older in self._checkpoints(network):
-                shutil.rmtree(older, ignore_errors=True)
-            with suppress(FileExistsError):  # another process has just kept the same
+            with self._alone():
+                for older in self._checkpoints(network):
+                    shutil.rmtree(older, ignore_errors=True)
                 made.rename(self._path / f"{_stem(network)}{offset}")
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -85,19 +86,27 @@ class IndexFolder:
 
         Raises `Unusable`.
         """
-        kept = max(self._checkpoints(network), key=_offset_of, default=None)
-        if kept is None:
-            raise Unusable("there is none")
         try:
-            with (kept / "state").open("rb") as file:
+            with self._open(network, place) as file:
                 records = _read(file)
                 if next(records, None) != ("rules", [rules()]):
                     raise Unusable("it was made by other rules")
-                for name in os.listdir(kept / "words"):
-                    os.link(kept / "words" / name, place / name)
                 yield from records
         except (OSError, msgspec.DecodeError, struct.error) as error:
             raise Unusable(str(error)) from error
+
+    def _open(self, network: Network, place: Path) -> BinaryIO:
+        """The state in the newest checkpoint, its other files linked: both stay when another process takes its place."""
+        with self._alone():
+            kept = max(self._checkpoints(network), key=_offset_of, default=None)
+            if kept is None:
+                raise Unusable("there is none")
+            for name in os.listdir(kept / "words"):
+                os.link(kept / "words" / name, place / name)
+            return (kept / "state").open("rb")
+
+    def _alone(self) -> FileLock:
+        return FileLock(self._path / "lock")
 
     def _checkpoints(self, network: Network) -> list[Path]:
         return list(self._path.glob(f"{_stem(network)}*"))

@@ -6,14 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from app.capture.changing import Precondition
-from app.eventlog.network import EVENT, NETWORK
+from app.eventlog.network import EVENT, NETWORK, Network
 from app.query import checkpoint, follower
 from app.query.checkpoint import IndexFolder
 from app.storage.database import Transaction
@@ -217,3 +219,24 @@ def test_places_of_a_process_that_was_killed_are_removed_by_the_next(tmp_path: P
     with closing(IndexFolder(tmp_path)):
         assert list((tmp_path / "running").glob("*/*/file")) == []
     assert list((tmp_path / "running").iterdir()) == []
+
+
+def test_processes_that_keep_and_load_at_once_get_in_nobodys_way(tmp_path: Path) -> None:
+    async def network() -> Network:
+        async with following(tmp_path, is_running=False) as here:
+            return here.network
+
+    def keep_and_load(folder: IndexFolder, offset: int) -> list[object]:
+        made, place = folder.place(), folder.place()
+        (made / "words").mkdir()
+        (made / "words" / "meta.json").write_text("{}")
+        folder.save(found, offset, made, [("offset", [offset])])
+        return [list(folder.load(found, place)), os.listdir(place)]
+
+    found = run(network())
+    with ExitStack() as stack:
+        folders = [stack.enter_context(closing(IndexFolder(tmp_path / "index"))) for _ in range(4)]
+        threads = stack.enter_context(ThreadPoolExecutor(len(folders)))
+        for offset in range(30):
+            loaded = list(threads.map(partial(keep_and_load, offset=offset), folders))
+            assert loaded == [[[("offset", [offset])], ["meta.json"]]] * len(folders)
