@@ -8,10 +8,14 @@ from typing import Literal
 import structlog
 
 
-def configure_logging(log_format: Literal["auto", "console", "json"], level: str) -> None:
-    """Send CIN's lines and those of the standard library (uvicorn, alembic) through one renderer."""
+def configure_logging(log_format: Literal["auto", "console", "json"], level: str, **fields: object) -> None:
+    """Send CIN's lines and those of the standard library (uvicorn, alembic) through one renderer.
+
+    Every line has `fields`, too.
+    """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
+        lambda _logger, _method, line: {**fields, **line},
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

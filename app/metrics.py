@@ -1,5 +1,7 @@
 """Every figure CIN exports, declared once with its unit. One registry per application, so that tests can have several."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _FAST_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -68,3 +70,49 @@ class Metrics:
     def render(self) -> bytes:
         """The text exposition format of Prometheus, version 0.0.4."""
         return generate_latest(self.registry)
+
+    async def scrape(self) -> bytes:
+        """What `GET /metrics` answers."""
+        return self.render()
+
+
+class WorkerMetrics:
+    """What a supervisor knows of its workers."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.up = Gauge(
+            "cin_worker_up", "Whether the worker reported its metrics: 1 or 0.", ["worker"], registry=self.registry
+        )
+        self.starts = Counter(
+            "cin_worker_starts", "Processes started for the worker.", ["worker"], registry=self.registry
+        )
+
+    def render(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+def merge_reports(reports: Mapping[str, str]) -> str:
+    """What several workers rendered as one text, each sample with the label `worker`.
+
+    Not added up: a worker that starts again counts from 0, which Prometheus can tell of a series, and not of a sum.
+    """
+    families: dict[str, list[str]] = {}
+    for worker, report in reports.items():
+        for line in report.splitlines():
+            if line.startswith("# HELP "):
+                samples = families.setdefault(line, [])
+            elif line.startswith("# TYPE "):
+                if not samples:
+                    samples.append(line)
+            else:
+                samples.append(_labelled(line, worker))
+    return "".join(f"{line}\n" for help_line, samples in families.items() for line in (help_line, *samples))
+
+
+def _labelled(sample: str, worker: str) -> str:
+    name, brace, rest = sample.partition("{")
+    if brace:
+        return f'{name}{{worker="{worker}",{rest}'
+    name, _, value = sample.partition(" ")
+    return f'{name}{{worker="{worker}"}} {value}'

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for all.")
     port: int = Field(8005, ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
 
+    workers: int = Field(
+        1, ge=1, le=256, description="Processes that serve together on this machine; more than one needs PostgreSQL."
+    )
+
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="How log lines look: `console` for people, `json` for machines, `auto` asks the terminal."
     )

@@ -47,11 +47,17 @@ def _root(
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; CIN_HOST, else 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; CIN_PORT, else 8005.", max=65535, min=0)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve together; CIN_WORKERS, else 1.", max=256, min=1)
+    ] = None,
 ) -> int:
-    """Run the server until SIGTERM or Ctrl-C. Settings are CIN_* environment variables."""
+    """Run the server until SIGTERM or Ctrl-C. Settings are CIN_* environment variables.
+
+    More than one worker needs PostgreSQL. SIGHUP then replaces all of them, one after the other.
+    """
     from app.cli.serve import serve as run  # the server's libraries take a second to import; only this needs them
 
-    return run(host, port)
+    return run(host, port, workers)
 
 
 @app.command(

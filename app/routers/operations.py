@@ -89,8 +89,8 @@ async def get_readiness(parts: PartsDep) -> HealthPublic:
     },
 )
 async def get_metrics(parts: PartsDep) -> Response:
-    """Read all counters, gauges and histograms."""
-    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Read all counters, gauges and histograms; with several workers those of all, whichever answers."""
+    return Response(await parts.metrics.scrape(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 @router.get("/info", responses=responses())

@@ -27,6 +27,9 @@ from app.storage.migrations import migrate
 READERS = 4
 """Reader threads, as on SQLite; each process has two more connections, and two that carry wakes."""
 
+CONNECTIONS = READERS + 4
+"""Connections that one process has to the server."""
+
 PATIENCE_SECONDS = 4.0
 """How long a request waits for the database before it is answered with 503."""
 
@@ -146,6 +149,12 @@ def durability(connection: sa.Connection) -> str:
     else:
         now = "this user may not see which are" if hidden else "none is connected, so captures wait"
     return f"Answered captures are flushed by the primary and {done} by synchronous standbys ({names}; {now})."
+
+
+def connections_allowed(connection: sa.Connection) -> int:
+    """How many connections the server gives to users who are not its superusers, all together."""
+    reserved = "current_setting('superuser_reserved_connections')::int"
+    return int(connection.exec_driver_sql(f"SELECT current_setting('max_connections')::int - {reserved}").scalar_one())
 
 
 def engine(url: str, *, begin: str) -> Engine:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from tests.journeys.checker import place
 from tests.journeys.clients import CapturingClient
@@ -15,16 +16,19 @@ from tests.server import Server
 
 log = logging.getLogger("journeys")
 
+S = TypeVar("S", bound=Server)
+
 WAYS_TO_BEGIN = ("earliest", "now", "0")
 
 
 async def end_at_random(
-    server: Server,
+    server: S,
     history: History,
     *,
     rounds: int,
     seed: int,
-    end: Callable[[Server], object] = Server.kill,
+    end: Callable[[S], object] = Server.kill,
+    begin: Callable[[S], object] = Server.start,
     between: int = 200,
     rate: float = 300,
 ) -> None:
@@ -43,12 +47,12 @@ async def end_at_random(
     async with running(*(subscriber.run() for subscriber in subscribers)):
         async with capturing(clients):
             for number in range(rounds):
-                await _progress(clients, chance.randint(20, between))
+                await progress(clients, chance.randint(20, between))
                 await asyncio.sleep(chance.random() / 10)
                 await asyncio.to_thread(end, server)
-                await asyncio.to_thread(server.start)
+                await asyncio.to_thread(begin, server)
                 log.info("ended and started again, %d of %d", number + 1, rounds)
-            await _progress(clients, 20)
+            await progress(clients, 20)
         head = await head_of(server)
         await all_reach(subscribers, head, 60)
     await witness(server, history, head)
@@ -67,6 +71,7 @@ async def head_of(server: Server) -> int:
         return place(str((await http.get("/info")).json()["head"])).offset
 
 
-async def _progress(clients: list[CapturingClient], more: int) -> None:
+async def progress(clients: list[CapturingClient], more: int) -> None:
+    """Wait until so many more captures were answered."""
     target = sum(client.captured for client in clients) + more
     await eventually(lambda: sum(client.captured for client in clients) >= target, 30, f"{more} more captures")
