@@ -13,7 +13,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +26,11 @@ from tests.journeys.deaths import capture_unheard, capture_while_it_dies, dying
 from tests.journeys.disk import fill_the_database, fill_the_disk
 from tests.journeys.history import History
 from tests.journeys.judging import judge
+from tests.journeys.rolling import roll_under_load
 from tests.journeys.stalls import MIB, never_read, read_little, stop_readers
 from tests.journeys.trimming import trim_under_readers
 from tests.server import SERVE, Server
+from tests.workers import Workers, postgres_running
 
 log = logging.getLogger("journeys")
 
@@ -54,6 +57,42 @@ async def ends(folder: Path, history: History, seed: int, *, rounds: int, end: C
         head = await head_of(server)
     unknown = sum(each.outcome == "unknown" for each in history.tries)
     return f"{rounds} times, {head} events, {unknown} tries of unknown outcome"
+
+
+async def killed_workers(folder: Path, history: History, seed: int) -> str:
+    chance = random.Random(seed)
+
+    def kill_one(server: Workers) -> None:
+        server.kill_worker(chance.randrange(server.workers))
+
+    with four_workers(folder) as server:
+        all_serve = Workers.wait_until_all_serve
+        await end_at_random(server, history, rounds=20, seed=seed, end=kill_one, begin=all_serve, between=1_500)
+        head = await head_of(server)
+    return f"20 of 4 workers' processes, {head} events"
+
+
+async def rolled_workers(folder: Path, history: History, seed: int) -> str:
+    rounds = 5
+    with four_workers(folder) as server:
+        await roll_under_load(server, history, rounds=rounds, seed=seed)
+    ways = {name: len(way) for name, way in history.by_subscriber().items() if name != "witness"}
+    if set(ways.values()) != {1 + rounds}:
+        raise Broken(f"after {rounds} restarts not every subscriber has connected {1 + rounds} times: {ways}")
+    refused = [each.status for each in history.tries if each.status >= 500]
+    if refused:
+        raise Broken(f"captures were answered {refused}")
+    return f"{rounds} times, {len(ways)} streams, each cut once a time; {len(history.tries)} steps of captures"
+
+
+@contextmanager
+def four_workers(folder: Path) -> Iterator[Workers]:
+    with (
+        postgres_running() as postgres,
+        Workers(folder, postgres.new(), 4, retry_milliseconds="100", drain_seconds="3") as server,
+    ):
+        server.wait_until_all_serve()
+        yield server
 
 
 async def deaths(folder: Path, history: History, seed: int) -> str:
@@ -145,6 +184,8 @@ async def syncs(folder: Path, history: History, seed: int) -> str:
 JOURNEYS = [
     Journey("killed", partial(ends, rounds=20, end=Server.kill)),
     Journey("stopped-in-order", partial(ends, rounds=5, end=Server.stop)),
+    Journey("workers-killed", killed_workers),
+    Journey("workers-rolled", rolled_workers),
     Journey("exact-deaths", deaths),
     Journey("seams", seams),
     Journey("paused", partial(stops, stall_seconds=120)),

@@ -38,6 +38,11 @@ _METRICS = """# Metrics
 `GET /metrics` gives them in the text format of Prometheus. Each process counts for itself, from its start.
 A histogram has `_bucket`, `_sum` and `_count`; times are in seconds.
 
+With several workers, whichever is asked gives those of all. Each sample has the label `worker`: `0`, `1` and so on, and
+`0-leaving` for one that drains while another has its place; leave it out of what you add up over time with
+`sum without (worker) (rate(…))`. Beside them are `cin_worker_up` (1, or 0 if the worker did not report) and
+`cin_worker_starts_total`, which grows by itself if a worker dies.
+
 {table}"""
 _PROBLEMS = """# Problems
 

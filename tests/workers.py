@@ -1,4 +1,4 @@
-"""`cin serve --workers N` for tests: the supervisor, its workers by slot, and what can be done to them."""
+"""`cin serve --workers N` for tests: the supervisor, its workers by seat, and what can be done to them."""
 
 import os
 import re
@@ -48,11 +48,11 @@ class Workers(Server):
         return [int(pid) for _, pid in _PROCESSES.findall(log)]
 
     def processes(self) -> dict[int, int]:
-        """The process that was started last in each slot."""
-        return {int(slot): int(pid) for slot, pid in _PROCESSES.findall(self.log.read_text())}
+        """The process that was started last in each seat."""
+        return {int(seat): int(pid) for seat, pid in _PROCESSES.findall(self.log.read_text())}
 
-    def kill_worker(self, slot: int) -> None:
-        os.kill(self.processes()[slot], signal.SIGKILL)
+    def kill_worker(self, seat: int) -> None:
+        os.kill(self.processes()[seat], signal.SIGKILL)
 
     def wait_until_all_serve(self) -> None:
         wait_until(self.all_serve, 60, f"{self.workers} workers")
@@ -60,7 +60,7 @@ class Workers(Server):
     def all_serve(self) -> bool:
         with suppress(httpx.HTTPError):
             up = httpx.get(f"{self.url}/metrics", timeout=5).text
-            return all(f'cin_worker_up{{worker="{slot}"}} 1.0' in up for slot in range(self.workers))
+            return all(f'cin_worker_up{{worker="{seat}"}} 1.0' in up for seat in range(self.workers))
         return False
 
     def roll(self) -> None:

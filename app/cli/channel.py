@@ -18,9 +18,9 @@ class Ready(msgspec.Struct, tag=True):
 
 
 class Listen(msgspec.Struct, tag=True):
-    """To a worker: take new connections of these slots, and of no others."""
+    """To a worker: take new connections of these seats, and of no others."""
 
-    slots: list[int]
+    seats: list[int]
 
 
 class Listens(msgspec.Struct, tag=True):

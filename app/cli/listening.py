@@ -17,8 +17,8 @@ def listener(settings: Settings) -> socket.socket:
     return _bound(settings, settings.port)
 
 
-def listeners(settings: Settings, slots: int) -> list[socket.socket]:
-    """A socket for each slot, all on one port: the system spreads new connections evenly over them. Raises `StartupError`.
+def listeners(settings: Settings, seats: int) -> list[socket.socket]:
+    """A socket for each seat, all on one port: the system spreads new connections evenly over them. Raises `StartupError`.
 
     A socket has a queue of its own, and is there as long as somebody holds it: nothing that waits in it is lost when the
     process that listens ends.
@@ -27,7 +27,7 @@ def listeners(settings: Settings, slots: int) -> list[socket.socket]:
         raise StartupError("Several workers need Linux, which spreads connections over them. Use --workers 1 here.")
     with listener(settings) as alone:  # sockets that share a port would share it with another server, too
         port: int = alone.getsockname()[1]
-    return [_bound(settings, port, is_shared=True) for _ in range(slots)]
+    return [_bound(settings, port, is_shared=True) for _ in range(seats)]
 
 
 def describe(listener: socket.socket, workers: int = 1) -> str:

@@ -1,7 +1,7 @@
 """The process that keeps workers: it starts them, replaces those that die, and restarts them without losing anybody.
 
-It holds the sockets and answers nothing itself. Each worker has a slot, and each slot a socket on the same port; what
-comes in through a slot is taken by its worker, and by the next one while it has none. At a rolling restart all new
+It holds the sockets and answers nothing itself. Each worker has a seat, and each seat a socket on the same port; what
+comes in through a seat is taken by its worker, and by the next one while it has none. At a rolling restart all new
 workers are ready before one of them listens, and no old one listens any more before the first is drained: a stream that
 is cut comes back to a new worker, and is not cut again.
 """
@@ -64,8 +64,8 @@ def supervise(settings: Settings) -> int:
 class Worker:
     """One process, as its supervisor sees it."""
 
-    def __init__(self, slot: int, process: asyncio.subprocess.Process, channel: Channel) -> None:
-        self.slot = slot
+    def __init__(self, seat: int, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        self.seat = seat
         self.pid = process.pid
         self.started_at = time.monotonic()
         self.is_leaving = False
@@ -73,7 +73,7 @@ class Worker:
         self._process = process
         self._channel = channel
         self._is_ready = asyncio.get_running_loop().create_future()
-        self._slots: frozenset[int] = frozenset()
+        self._seats: frozenset[int] = frozenset()
         self._listens: deque[asyncio.Future[None]] = deque()
         self._reports: deque[asyncio.Future[str | None]] = deque()
 
@@ -86,14 +86,14 @@ class Worker:
         """Wait until it is; False if it has gone before."""
         return bool(await asyncio.shield(self._is_ready))
 
-    async def listen(self, slots: Collection[int]) -> None:
-        """Have it take new connections of these slots and of no others; waits until it does, but not for one that hangs."""
-        if self._slots == frozenset(slots) or self.gone.is_set():
+    async def listen(self, seats: Collection[int]) -> None:
+        """Have it take new connections of these seats and of no others; waits until it does, but not for one that hangs."""
+        if self._seats == frozenset(seats) or self.gone.is_set():
             return
-        self._slots = frozenset(slots)
+        self._seats = frozenset(seats)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._listens.append(done)
-        self._channel.say(Listen(sorted(slots)))
+        self._channel.say(Listen(sorted(seats)))
         await asyncio.wait({done}, timeout=_ANSWER_SECONDS)
 
     async def report(self) -> str | None:
@@ -153,7 +153,7 @@ class Worker:
 
 
 class Supervisor:
-    """Keeps a worker in each slot, until it is told to stop."""
+    """Keeps a worker in each seat, until it is told to stop."""
 
     def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
         self._settings = settings
@@ -198,63 +198,63 @@ class Supervisor:
         if first is None:
             return False
         self._serving[0] = first
-        for slot in range(1, self._settings.workers):
-            self._replace(slot)
+        for seat in range(1, self._settings.workers):
+            self._replace(seat)
         await asyncio.wait(self._replacing.values(), timeout=_START_SECONDS)
         self._is_open = True  # not before, or the first would get all who have waited
         await self._share_out()
         return True
 
-    async def _start(self, slot: int) -> Worker | None:
+    async def _start(self, seat: int) -> Worker | None:
         """A new worker, ready, which listens to nothing; None if it has gone before."""
-        worker = await self._spawn(slot)
+        worker = await self._spawn(seat)
         self._workers.add(worker)
         self._tasks.create_task(self._watch(worker))
-        self._metrics.starts.labels(str(slot)).inc()
-        log.info("worker_started", worker=slot, pid=worker.pid)
+        self._metrics.starts.labels(str(seat)).inc()
+        log.info("worker_started", worker=seat, pid=worker.pid)
         try:
             return worker if await worker.is_ready() else None
         except asyncio.CancelledError:
             worker.stop()
             raise
 
-    async def _spawn(self, slot: int) -> Worker:
+    async def _spawn(self, seat: int) -> Worker:
         ours, theirs = socket.socketpair()
         inherited = [theirs.fileno(), *(listener.fileno() for listener in self._listeners)]
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", _PROGRAM, os.pathsep.join(sys.path), str(slot), *map(str, inherited)),
+                *(sys.executable, "-c", _PROGRAM, os.pathsep.join(sys.path), str(seat), *map(str, inherited)),
                 pass_fds=inherited,
                 stdin=asyncio.subprocess.DEVNULL,
                 env={**os.environ, "CIN_WORKERS": str(self._settings.workers)},
                 start_new_session=True,  # Ctrl-C is for the supervisor; it tells the workers
             )
-        return Worker(slot, process, await Channel.open(ours))
+        return Worker(seat, process, await Channel.open(ours))
 
     async def _watch(self, worker: Worker) -> None:
         await worker.attend(self._answer)
         self._workers.discard(worker)
         if worker.is_leaving:
-            log.info("worker_stopped", worker=worker.slot, pid=worker.pid, code=worker.code)
+            log.info("worker_stopped", worker=worker.seat, pid=worker.pid, code=worker.code)
             return
-        log.warning("worker_died", worker=worker.slot, pid=worker.pid, code=worker.code)
+        log.warning("worker_died", worker=worker.seat, pid=worker.pid, code=worker.code)
         is_settled = time.monotonic() - worker.started_at > _SETTLED_SECONDS
-        self._failures[worker.slot] = 0 if is_settled else self._failures[worker.slot] + 1
-        if self._serving.get(worker.slot) is worker and not self._stop.is_set():
-            del self._serving[worker.slot]
-            self._replace(worker.slot)
+        self._failures[worker.seat] = 0 if is_settled else self._failures[worker.seat] + 1
+        if self._serving.get(worker.seat) is worker and not self._stop.is_set():
+            del self._serving[worker.seat]
+            self._replace(worker.seat)
             await self._share_out()
 
-    def _replace(self, slot: int) -> None:
-        self._replacing[slot] = self._tasks.create_task(self._start_until_ready(slot))
+    def _replace(self, seat: int) -> None:
+        self._replacing[seat] = self._tasks.create_task(self._start_until_ready(seat))
 
-    async def _start_until_ready(self, slot: int) -> None:
+    async def _start_until_ready(self, seat: int) -> None:
         worker = None
         while worker is None:
-            await asyncio.sleep(_pause(self._failures[slot]))
-            worker = await self._start(slot)
-        self._serving[slot] = worker
-        del self._replacing[slot]
+            await asyncio.sleep(_pause(self._failures[seat]))
+            worker = await self._start(seat)
+        self._serving[seat] = worker
+        del self._replacing[seat]
         await self._share_out()
 
     def _replace_no_more(self) -> None:
@@ -263,27 +263,27 @@ class Supervisor:
         self._replacing.clear()
 
     async def _share_out(self) -> None:
-        """Tell every worker which slots are its own now: where one is missing, the next one stands in."""
+        """Tell every worker which seats are its own now: where one is missing, the next one stands in."""
         if not self._is_open:
             return
-        slots = self._settings.workers
+        seats = self._settings.workers
         shares: dict[Worker, set[int]] = {worker: set() for worker in self._serving.values()}
-        for slot in range(slots):
-            nearest = (self._serving.get((slot + step) % slots) for step in range(slots))
+        for seat in range(seats):
+            nearest = (self._serving.get((seat + step) % seats) for step in range(seats))
             if worker := next((found for found in nearest if found is not None), None):
-                shares[worker].add(slot)
-        # First those that take more: a slot has two for a moment rather than none.
+                shares[worker].add(seat)
+        # First those that take more: a seat has two for a moment rather than none.
         await asyncio.gather(*(worker.listen(share) for worker, share in shares.items()))
 
     async def _roll(self) -> None:
-        """Put a new worker into each slot. If one cannot start, all stays as it was."""
+        """Put a new worker into each seat. If one cannot start, all stays as it was."""
         log.info("restart_began", workers=self._settings.workers)
         self._replace_no_more()
         fresh = await self._start_fresh()
         if fresh is None:
             log.error("restart_failed", next="the workers that were there go on")
-            for slot in set(range(self._settings.workers)) - self._serving.keys():
-                self._replace(slot)
+            for seat in set(range(self._settings.workers)) - self._serving.keys():
+                self._replace(seat)
             return
         self._replace_no_more()  # of those that died meanwhile
         old = list(self._serving.values())
@@ -298,11 +298,11 @@ class Supervisor:
 
     async def _start_fresh(self) -> dict[int, Worker] | None:
         fresh: dict[int, Worker] = {}
-        for slot in range(self._settings.workers):
-            worker = await self._start(slot)
+        for seat in range(self._settings.workers):
+            worker = await self._start(seat)
             if worker is None:
                 break
-            fresh[slot] = worker
+            fresh[seat] = worker
         if len(fresh) == self._settings.workers and not any(worker.gone.is_set() for worker in fresh.values()):
             return fresh
         for worker in fresh.values():
@@ -318,7 +318,7 @@ class Supervisor:
             async with asyncio.timeout(self._settings.drain_seconds + _EXIT_SECONDS):
                 await worker.gone.wait()
         except TimeoutError:
-            log.warning("worker_hangs", worker=worker.slot, pid=worker.pid, next="it is killed")
+            log.warning("worker_hangs", worker=worker.seat, pid=worker.pid, next="it is killed")
             worker.kill()
             await worker.gone.wait()
 
@@ -351,11 +351,11 @@ class Supervisor:
         asked = [*self._serving.values(), *(worker for worker in self._workers if worker.is_leaving)]
         reports = await asyncio.gather(*(worker.report() for worker in asked))
         named = {
-            f"{worker.slot}-leaving" if worker.is_leaving else str(worker.slot): report
+            f"{worker.seat}-leaving" if worker.is_leaving else str(worker.seat): report
             for worker, report in zip(asked, reports, strict=True)
         }
-        for slot in map(str, range(self._settings.workers)):
-            self._metrics.up.labels(slot).set(named.get(slot) is not None)
+        for seat in map(str, range(self._settings.workers)):
+            self._metrics.up.labels(seat).set(named.get(seat) is not None)
         return merge_reports({name: report for name, report in named.items() if report}) + self._metrics.render()
 
 

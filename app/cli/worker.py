@@ -1,6 +1,6 @@
 """One of several processes that serve together: it does as its supervisor says, and ends when that has gone.
 
-`supervisor` starts it. It gets the sockets of all slots, and listens to those that it is told to: its own, and for a while
+`supervisor` starts it. It gets the sockets of all seats, and listens to those that it is told to: its own, and for a while
 that of a worker which has died.
 """
 
@@ -35,20 +35,20 @@ _LOOK_SECONDS = 1.0
 
 
 def main() -> None:
-    """The arguments are this worker's slot, the descriptor of its channel, and those of the slots' sockets."""
-    slot, channel, *listeners = map(int, sys.argv[1:])
+    """The arguments are this worker's seat, the descriptor of its channel, and those of the seats' sockets."""
+    seat, channel, *listeners = map(int, sys.argv[1:])
     try:
         settings = read_settings()
-        configure_logging(settings.log_format, settings.log_level, worker=slot)
+        configure_logging(settings.log_format, settings.log_level, worker=seat)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             sockets = [socket.socket(fileno=number) for number in listeners]
-            runner.run(_work(settings, slot, socket.socket(fileno=channel), sockets))
+            runner.run(_work(settings, seat, socket.socket(fileno=channel), sockets))
     except StartupError as error:
         print(f"cin: {error.detail}", file=sys.stderr)
         sys.exit(2)
 
 
-async def _work(settings: Settings, slot: int, end: socket.socket, listeners: list[socket.socket]) -> None:
+async def _work(settings: Settings, seat: int, end: socket.socket, listeners: list[socket.socket]) -> None:
     channel = await Channel.open(end)
     metrics = MetricsOfAll(channel)
     app = create_app(settings, metrics)
@@ -56,7 +56,7 @@ async def _work(settings: Settings, slot: int, end: socket.socket, listeners: li
         server = WorkingServer(app, settings, listeners)
         beside = [
             tasks.create_task(_obey(channel, server, metrics), name="obey"),
-            tasks.create_task(_tell_when_ready(channel, app.state.parts, settings, slot), name="tell-when-ready"),
+            tasks.create_task(_tell_when_ready(channel, app.state.parts, settings, seat), name="tell-when-ready"),
         ]
         await server.serve(sockets=[])
         for task in beside:
@@ -76,15 +76,15 @@ class WorkingServer(Server):
         await super().startup(sockets)
         self._begun.set()
 
-    async def listen(self, slots: frozenset[int]) -> None:
-        """Take new connections of these slots, and of no others."""
+    async def listen(self, seats: frozenset[int]) -> None:
+        """Take new connections of these seats, and of no others."""
         await self._begun.wait()
-        for slot in self._open.keys() - slots:
-            self._open.pop(slot).close()
-        for slot in slots - self._open.keys():
-            copy = self._listeners[slot].dup()
+        for seat in self._open.keys() - seats:
+            self._open.pop(seat).close()
+        for seat in seats - self._open.keys():
+            copy = self._listeners[seat].dup()
             made = await asyncio.get_running_loop().create_server(self._protocol, sock=copy, backlog=BACKLOG)
-            self._open[slot] = made
+            self._open[seat] = made
         self.servers = list(self._open.values())
 
     async def abandon(self) -> None:
@@ -131,8 +131,8 @@ class MetricsOfAll(Metrics):
 async def _obey(channel: Channel, server: WorkingServer, metrics: MetricsOfAll) -> None:
     async for message in channel:
         match message:
-            case Listen(slots):
-                await server.listen(frozenset(slots))
+            case Listen(seats):
+                await server.listen(frozenset(seats))
                 channel.say(Listens())
             case Ask():
                 channel.say(Report(metrics.render().decode()))
@@ -147,10 +147,10 @@ async def _obey(channel: Channel, server: WorkingServer, metrics: MetricsOfAll) 
     server.stop()
 
 
-async def _tell_when_ready(channel: Channel, parts: Parts, settings: Settings, slot: int) -> None:
+async def _tell_when_ready(channel: Channel, parts: Parts, settings: Settings, seat: int) -> None:
     while not await parts.follower.reached(parts.hub.bounds.head, _LOOK_SECONDS):
         pass
-    if slot == 0:
+    if seat == 0:
         await _warn_of_few_connections(parts, settings)
     channel.say(Ready())
 

@@ -59,7 +59,7 @@ def test_connections_are_spread_evenly_and_whoever_answers_reports_all_of_them(w
         for _, writer in opened:
             writer.close()
         assert len(scrapes) == 1
-        return {int(slot): float(value) for slot, value in re.findall(r'worker="(\d)"} (\d+)', scrapes.pop())}
+        return {int(seat): float(value) for seat, value in re.findall(r'worker="(\d)"} (\d+)', scrapes.pop())}
 
     streams = asyncio.run(go())
     assert sum(streams.values()) == CONNECTIONS
@@ -74,10 +74,10 @@ async def _scrape(workers: Workers) -> str:
 
 def test_killed_workers_are_replaced_and_nothing_is_lost(workers: Workers, tmp_path: Path) -> None:
     history = History()
-    slots = iter([1, 0, 2])
+    seats = iter([1, 0, 2])
 
     def kill_one(server: Workers) -> None:
-        server.kill_worker(next(slots))
+        server.kill_worker(next(seats))
 
     asyncio.run(end_at_random(workers, history, rounds=3, seed=1, end=kill_one, begin=Workers.wait_until_all_serve))
     judge(history, tmp_path)
@@ -92,7 +92,7 @@ def test_connections_of_a_dead_worker_are_taken_by_the_others_at_once(workers: W
         assert answered == [200] * 100
     workers.wait_until_all_serve()
     after = workers.processes()
-    assert {slot for slot in before if before[slot] != after[slot]} == {0}
+    assert {seat for seat in before if before[seat] != after[seat]} == {0}
 
 
 def test_rolling_restart_replaces_all_and_cuts_each_stream_once(workers: Workers, tmp_path: Path) -> None:
