@@ -1,4 +1,4 @@
-"""The command `cin`: one file per sub-command. It speaks to a server over HTTP only, save `serve` and `migrate`."""
+"""The command `cin`: one file per sub-command. It speaks to a server over HTTP only, save `serve`, `migrate` and `copy`."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from app import __version__
 from app.cli import agents, capture, export, import_, match, search, watch
 from app.cli.edge import EXIT_CODES, command
-from app.cli.options import examples
+from app.cli.options import AsJson, examples
 
 app = typer.Typer(
     name="cin",
@@ -74,6 +74,33 @@ def migrate(
     from app.cli.migrate import migrate as run  # as above
 
     return run(restored=restored)
+
+
+@app.command(
+    short_help="Move everything to another database.",
+    epilog=examples(
+        "cin copy --from sqlite:///./cin.db --to postgresql://cin:secret@db.example.com/cin",
+        "cin copy --from postgresql://cin:secret@db.example.com/cin --to sqlite:///./cin.db",
+    ),
+)
+@command
+def copy(
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="The database to read. It is not changed.")],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help="An empty database, or a file that is not there.")],
+    as_json: AsJson = False,
+) -> int:
+    """Copy a database as it is into another one: SQLite into PostgreSQL, back, or either into its like.
+
+    Skills and their versions, outcomes and votes, the log with its offsets and its epoch, agents with what they have
+    acknowledged, and idempotency keys: agents go on from the very position they had. Stop the server first. At the end
+    all rows are compared, by number and checksum; a difference is named, and the exit code is 1.
+
+    A copy that was interrupted, however, goes on where it was when the same command is given again; until then no server
+    starts on it. If the source has changed meanwhile the copy begins anew.
+    """
+    from app.cli.copy import copy as run  # as above
+
+    return run(source, target, as_json=as_json)
 
 
 capture.add_to(app)

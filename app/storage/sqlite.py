@@ -46,8 +46,8 @@ async def open_sqlite(url: str) -> AsyncIterator[Database]:
     """The database in the file that `url` names, made and migrated if need be. Raises `StartupError` with a sentence."""
     path = file_of(url)
     with owned(path):
-        writer = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
-        with _opening(path):
+        writer = writing_engine(path)
+        with opening(path):
             migrate(writer)
         reader = Lane(_engine(path, (*_PRAGMAS, *_READER), begin="BEGIN", connections=READERS), READERS, name="reader")
         database = Database(
@@ -67,8 +67,8 @@ async def open_sqlite(url: str) -> AsyncIterator[Database]:
 def migrate_sqlite(url: str, then: Callable[[sa.Connection], None] | None = None) -> tuple[str | None, str]:
     """Bring the file to this program's version, and do something more if need be; returns the revisions before and after."""
     path = file_of(url)
-    with owned(path), _opening(path):
-        engine = _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
+    with owned(path), opening(path):
+        engine = writing_engine(path)
         try:
             revisions = migrate(engine)
             if then is not None:
@@ -122,6 +122,25 @@ def owned(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def writing_engine(path: Path) -> Engine:
+    """The one connection that writes to the file and checkpoints; for its owner."""
+    return _engine(path, (*_PRAGMAS, *_WRITER), begin="BEGIN IMMEDIATE", connections=1)
+
+
+@contextmanager
+def opening(path: Path) -> Iterator[None]:
+    """What SQLite says of a file that it cannot open becomes a `StartupError`."""
+    try:
+        yield
+    except sa.exc.DatabaseError as error:
+        code = getattr(error.orig, "sqlite_errorname", "")
+        if code == "SQLITE_NOTADB":
+            raise StartupError(
+                f"{path} is not a SQLite database. Name another file; this one was left as it is."
+            ) from error
+        raise StartupError(f"{path} cannot be opened: {error.orig} ({code}).") from error
+
+
 def translate(error: sa.exc.DBAPIError) -> CINError | sa.exc.DBAPIError:
     """SQLite's result codes as ours; see https://sqlite.org/rescode.html."""
     if isinstance(error, sa.exc.IntegrityError):
@@ -137,19 +156,6 @@ def _parse(url: str) -> URL:
         return make_url(url)
     except sa.exc.ArgumentError:
         raise StartupError("CIN_DATABASE_URL is not a database URL. Write sqlite:///./cin.db, for example.") from None
-
-
-@contextmanager
-def _opening(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.DatabaseError as error:
-        code = getattr(error.orig, "sqlite_errorname", "")
-        if code == "SQLITE_NOTADB":
-            raise StartupError(
-                f"{path} is not a SQLite database. Name another file; this one was left as it is."
-            ) from error
-        raise StartupError(f"{path} cannot be opened: {error.orig} ({code}).") from error
 
 
 def _engine(path: Path, pragmas: tuple[str, ...], *, begin: str, connections: int) -> Engine:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.client import Client
 from tests.cli.running import Cin, Serving
+from tests.postgres import Postgres
 from tests.server import free_port
 
 COMMANDS = ("capture", "match", "search", "watch", "import", "export", "agents")
@@ -110,7 +111,7 @@ def test_export_as_ndjson_has_a_skill_per_line(fresh_cin: Cin) -> None:
     assert [msgspec.json.decode(line)["pattern"] for line in lines] == ["export b", "export a"]
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "serve", "migrate"])
+@pytest.mark.parametrize("name", [*COMMANDS, "serve", "migrate", "copy"])
 def test_help_of_a_command_ends_with_examples(name: str) -> None:
     assert help_examples(name)
     assert all(re.search(r"\bcin\b", line) for line in help_examples(name))
@@ -142,6 +143,14 @@ def test_help_examples_run(fresh_cin: Cin, fresh_server: Serving, name: str) -> 
 def test_migrate_examples_run(cin: Cin, line: str) -> None:
     ended = cin.shell(line)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_copy_examples_run(cin: Cin, postgres: Postgres) -> None:
+    cin.shell("cin migrate")
+    url = postgres.empty()
+    for line in help_examples("copy"):
+        ended = cin.shell(line.replace("postgresql://cin:secret@db.example.com/cin", f"'{url}'"))
+        assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("line", help_examples("serve"))

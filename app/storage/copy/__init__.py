@@ -1,0 +1,1 @@
+"""Copying a database as it is into another one, of the same or of another kind."""
