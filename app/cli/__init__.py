@@ -95,8 +95,8 @@ def copy(
     acknowledged, and idempotency keys: agents go on from the very position they had. Stop the server first. At the end
     all rows are compared, by number and checksum; a difference is named, and the exit code is 1.
 
-    A copy that was interrupted, however, goes on where it was when the same command is given again; until then no server
-    starts on it. If the source has changed meanwhile the copy begins anew.
+    A copy that was interrupted, by whatever, goes on where it was when the same command is given again; until then no
+    server starts on it. If the source has changed meanwhile the copy begins anew.
     """
     from app.cli.copy import copy as run  # as above
 
