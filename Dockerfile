@@ -17,6 +17,7 @@ COPY --from=build /cin /cin
 ENV PATH=/cin/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     CIN_DATABASE_URL=sqlite:////data/cin.db \
+    CIN_INDEX_FOLDER=/data/index \
     CIN_HOST=0.0.0.0
 USER cin
 WORKDIR /data

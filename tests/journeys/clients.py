@@ -79,8 +79,8 @@ async def capture_batch(http: Http, names: Iterable[str], history: History, *, s
 
 
 def outcome_of(answer: Answer) -> Outcome:
-    """What an answer says: 507 is a definite no, other 5xx and "in use" are not."""
+    """What an answer says: 507 is a definite no, other 5xx (502 is a proxy's) and "in use" are not."""
     if answer.is_success:
         return "ok"
-    again = answer.status in (429, 503) or (answer.status == 409 and "retry-after" in answer.headers)
+    again = answer.status in (429, 502, 503) or (answer.status == 409 and "retry-after" in answer.headers)
     return "unknown" if again else "failed"
