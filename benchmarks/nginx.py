@@ -138,13 +138,14 @@ async def check_streams_without_a_process(folder: Path) -> None:
         await client.get("/info", headers={"Connection": "Upgrade", "Upgrade": "h2c"})
         if _upgrade_of("/info", both) != ("", ""):
             raise Broken(f"/info arrived with {_upgrade_of('/info', both)}")
-    with nginx(folder, (free_port(), free_port())) as front, httpx.Client(base_url=front.url) as client_:
-        answer = client_.get("/stream")
-        if (answer.status_code, answer.text) != (200, "retry: 5000\n\n"):
-            raise Broken(f"/stream without a process: {answer.status_code} {answer.text!r}")
-        answer = client_.post("/skills/batch", content=b"x" * (16 * 2**20 + 1))
-        if (answer.status_code, answer.json()["type"]) != (413, "/problems/body-too-large"):
-            raise Broken(f"a body of more than 16 MiB: {answer.status_code} {answer.text!r}")
+    with nginx(folder, (free_port(), free_port())) as front:
+        async with httpx.AsyncClient(base_url=front.url) as client:
+            answer = await client.get("/stream")
+            if (answer.status_code, answer.text) != (200, "retry: 5000\n\n"):
+                raise Broken(f"/stream without a process: {answer.status_code} {answer.text!r}")
+            answer = await client.post("/skills/batch", content=b"x" * (16 * 2**20 + 1))
+            if (answer.status_code, answer.json()["type"]) != (413, "/problems/body-too-large"):
+                raise Broken(f"a body of more than 16 MiB: {answer.status_code} {answer.text!r}")
     log.info("streams: refused by one process, opened by the other; with none, told to come back; upgrades passed on")
 
 
@@ -231,7 +232,7 @@ async def _until_nothing_counts_against_them(client: httpx.AsyncClient, both: li
         each.answer = OK
     for each in both:
         each.arrivals.clear()
-    while not all(len(each.arrivals) > 4 for each in both):  # noqa: ASYNC110  # it is nginx that counts the seconds
+    while not all(len(each.arrivals) > 4 for each in both):  # it is nginx that counts the seconds
         await client.get("/info")
         await asyncio.sleep(0.02)
     for each, answer in zip(both, before, strict=True):

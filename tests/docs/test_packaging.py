@@ -84,10 +84,3 @@ def test_image_health_check_tells_a_server_from_none(server: Server) -> None:
         environment = {**os.environ, "CIN_PORT": str(port)}
         ended = subprocess.run([sys.executable, *check], env=environment, capture_output=True, check=False)
         assert ended.returncode == code
-
-
-def test_compose_waits_longer_than_a_drain() -> None:
-    text = (ROOT / "compose.yaml").read_text()
-    (grace,) = re.findall(r"stop_grace_period: (\d+)s", text)
-    (drain,) = re.findall(r'CIN_DRAIN_SECONDS: "(\d+)"', text)
-    assert int(grace) > int(drain)
