@@ -291,6 +291,7 @@ async def _check(folder: Path) -> None:
     await check_that_writes_are_sent_once(folder)
     await check_that_a_dead_process_costs_no_write(folder)
     await check_streams_without_a_process(folder)
+    (folder / "postgres").mkdir()
     postgres = Postgres(folder / "postgres")
     try:
         first, second = _servers(folder, postgres.new())
