@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class Connection:
-    """A connection to a server on this machine. Every answer must be 200."""
+    """A connection to a server on this machine. Every answer must be 200, 201 or 204."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
@@ -20,6 +20,9 @@ class Connection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def get(self, path: str) -> tuple[float, bytes]:
@@ -28,8 +31,11 @@ class Connection:
 
     def post(self, path: str, body: bytes, media_type: str = "application/json") -> tuple[float, bytes]:
         """Seconds, and the body of the answer."""
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        return self._ask(head.encode() + body)
+        return self._ask(_with_body("POST", path, body, media_type))
+
+    def put(self, path: str, body: bytes) -> tuple[float, bytes]:
+        """Seconds, and the body of the answer."""
+        return self._ask(_with_body("PUT", path, body, "application/json"))
 
     def match(self, message: str) -> tuple[float, dict[str, Any]]:
         """Seconds, and the answer."""
@@ -43,9 +49,9 @@ class Connection:
         while b"\r\n\r\n" not in received:
             received += self._receive()
         head, _, body = received.partition(b"\r\n\r\n")
-        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")):
+        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201", b"HTTP/1.1 204")):
             raise RuntimeError(f"not answered: {received[:300]!r}")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
         while len(body) < length:
             body += self._receive()
         return time.perf_counter() - started, body
@@ -55,3 +61,8 @@ class Connection:
         if not received:
             raise RuntimeError("the server closed the connection")
         return received
+
+
+def _with_body(method: str, path: str, body: bytes, media_type: str) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.usage import cpu_seconds
 from tests.server import SERVE, Server, free_port
 
 
@@ -30,9 +31,8 @@ class Running:
         raise RuntimeError("no VmRSS")
 
     def cpu_seconds(self) -> float:
-        """Time that all its threads have computed, in seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        """Time that it has computed, with what it has started, in seconds."""
+        return cpu_seconds(self.pid)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from app.eventlog.network import open_network
 from app.eventlog.notifier import LocalNotifier
 from app.models import SkillCreate
 from app.storage.database import Transaction
-from app.storage.sqlite import open_sqlite
+from app.storage.opening import open_database
 
 _AT_ONCE = 1_000
 _TYPES = [
@@ -133,8 +133,13 @@ def fill_in_process(database: Path, count: int, seed: int = 1) -> None:
 
 
 async def fill(database: Path, count: int, seed: int = 1) -> None:
-    """Write so many skills into a new database, as captures do, events and all."""
-    async with open_sqlite(f"sqlite:///{database}") as opened:
+    """Write so many skills into a new file, as captures do, events and all."""
+    await fill_url(f"sqlite:///{database}", count, seed)
+
+
+async def fill_url(url: str, count: int, seed: int = 1) -> None:
+    """Write so many skills into a new database of either kind."""
+    async with open_database(url) as opened:
         network = await open_network(opened)
         log = EventLog(opened, LocalNotifier(), poll_seconds=1)
         skills = islice(make_skills(seed), count)

@@ -21,21 +21,26 @@ _numbers = itertools.count(1)
 
 
 class Postgres:
-    """A server on a socket in `folder`. It does not sync: a process that is killed loses nothing by that."""
+    """A server on a socket in `folder`. It does not sync unless asked: a process that is killed loses nothing by that."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         made = get_server(folder / "data", cleanup_mode=None)
         self._data: Path = made.pgdata
         self._user: str | None = made.system_user
         self._sockets = Path(str(made.get_postmaster_info().socket_dir))
         self._number = next(_numbers)
-        self.execute("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET max_connections = 300")
+        self.execute(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}", "ALTER SYSTEM SET max_connections = 300")
         self.restart()
 
     @property
     def socket(self) -> Path:
         """Where it listens."""
         return self._sockets / ".s.PGSQL.5432"
+
+    @property
+    def pid(self) -> int:
+        """The postmaster, whose children do the work."""
+        return int((self._data / "postmaster.pid").read_text().splitlines()[0])
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@/{database}?host={self._sockets}"

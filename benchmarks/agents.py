@@ -1,0 +1,289 @@
+"""Many agents in a process of their own, which notes when each had which event; and who captures for them.
+
+Moments are of `time.monotonic_ns`, a clock that the processes of a machine share. A stream's bytes are noted as they are
+read and looked at later, so that the last agent does not wait for what is made of the first one's. An agent has an event
+when its last byte was read.
+"""
+
+import json
+import re
+import resource
+import selectors
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from benchmarks.keepalive import Connection
+
+POLL_SECONDS = 2.0
+_FRAME = re.compile(rb"id: [^\n]*-(\d+)\nevent: skill\.\w+\ndata: [^\n]*\n\n")
+_HEAD_OF_LIST = re.compile(rb'"position":"[^"]*-(\d+)"\}$')
+_PUTTING = 16
+
+
+class Receipt(NamedTuple):
+    """An agent, the offset of an event, and when the agent had it."""
+
+    agent: int
+    offset: int
+    at: int
+
+
+class Captured(NamedTuple):
+    """A capture that was answered: its event's offset, its skill, when it was sent, and how long the answer took."""
+
+    offset: int
+    skill: str
+    at: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the agents had, the share of a core that seeing it took, and the last event as it came."""
+
+    receipts: list[Receipt]
+    cpu_share: float
+    noting_nanoseconds: float
+    frame: bytes
+
+
+class Agents:
+    """`count` agents spread over `ports`, until the end of the block; they poll if they are told to, else they stream."""
+
+    def __init__(self, ports: Sequence[int], count: int, *, polling: bool = False) -> None:
+        self._pipe, theirs = get_context("spawn").Pipe()
+        kind = _Pollers if polling else _Streams
+        self._process = get_context("spawn").Process(target=_run, args=(theirs, kind, list(ports), count), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self._hear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def report(self, offset: int, seconds: float = 10.0) -> Report:
+        """Everything that came since the start, as soon as every agent has what is at `offset`, or after so long."""
+        self._pipe.send((offset, seconds))
+        report = self._hear()
+        assert isinstance(report, Report)
+        return report
+
+    def acknowledge(self) -> None:
+        """Each agent acknowledges what it has read, and no more."""
+        self._pipe.send(None)
+        self._hear()
+
+    def _hear(self, seconds: float = 120.0) -> object:
+        if not self._pipe.poll(seconds):
+            raise TimeoutError("the agents do not answer")
+        return self._pipe.recv()
+
+
+def capture_paced(ports: Sequence[int], bodies: Sequence[bytes], pace: float) -> list[Captured]:
+    """Capture one after another, `pace` a second at most, on each of the ports in turn."""
+    connections = [Connection(port) for port in ports]
+    captured: list[Captured] = []
+    next_at = time.monotonic()
+    for number, body in enumerate(bodies):
+        time.sleep(max(0.0, next_at - time.monotonic()))
+        next_at += 1 / pace
+        at = time.monotonic_ns()
+        seconds, answer = connections[number % len(connections)].post("/skills", body)
+        skill = json.loads(answer)
+        captured.append(Captured(int(skill["position"].rpartition("-")[2]), skill["id"], at, seconds))
+    return captured
+
+
+class _Kind(Protocol):
+    """How agents come to know: what `_run` needs of streams and of polling alike."""
+
+    receipts: list[Receipt]
+    frame: bytes
+
+    def connect(self) -> None: ...
+
+    def step(self) -> None: ...
+
+    def have(self) -> int:
+        """The offset up to which every agent has everything."""
+
+    def acknowledge(self) -> None: ...
+
+
+class _Streams:
+    """Agents with an open stream each."""
+
+    def __init__(self, ports: list[int], count: int) -> None:
+        self.receipts: list[Receipt] = []
+        self.frame = b""
+        self._ports = ports
+        self._selector = selectors.EpollSelector()
+        self._arrived: list[tuple[int, int, bytes]] = []
+        self._rests = [b""] * count
+        self._have = [0] * count
+
+    def connect(self) -> None:
+        for agent in range(len(self._have)):
+            connection = socket.create_connection(("127.0.0.1", _in_turn(self._ports, agent)))
+            connection.sendall(b"GET /stream?since=now&agent=agent-%d HTTP/1.1\r\nHost: x\r\n\r\n" % agent)
+            connection.setblocking(False)
+            self._selector.register(connection, selectors.EVENT_READ, agent)
+        greeted: set[int] = set()
+        while len(greeted) < len(self._have):
+            self.step()
+            greeted |= {agent for agent, _, data in self._arrived if b"event: hello" in data}
+
+    def step(self) -> None:
+        for key, _ in self._selector.select(0.02):
+            assert isinstance(key.fileobj, socket.socket)
+            data = key.fileobj.recv(1 << 16)
+            self._arrived.append((key.data, time.monotonic_ns(), data))
+            if not data:
+                raise EOFError(f"the stream of agent {key.data} has ended")
+
+    def have(self) -> int:
+        for agent, at, data in self._arrived:
+            received = self._rests[agent] + data
+            end = 0
+            for frame in _FRAME.finditer(received):
+                end, self.frame = frame.end(), frame.group()
+                self._have[agent] = int(frame[1])
+                self.receipts.append(Receipt(agent, self._have[agent], at))
+            self._rests[agent] = received[end:]
+        self._arrived.clear()
+        return min(self._have)
+
+    def acknowledge(self) -> None:
+        """`PUT /agents/{name}/position` for each, over a few connections."""
+        epoch = self.frame.partition(b"-")[0].removeprefix(b"id: ")
+
+        def put(first: int) -> None:
+            for port_number, port in enumerate(self._ports):
+                with Connection(port) as connection:
+                    for agent in range(first, len(self._have), _PUTTING):
+                        if agent % len(self._ports) == port_number:
+                            body = b'{"position":"%s-%d"}' % (epoch, self._have[agent])
+                            connection.put(f"/agents/agent-{agent}/position", body)
+
+        with ThreadPoolExecutor(_PUTTING) as threads:
+            list(threads.map(put, range(_PUTTING)))
+
+
+class _Pollers:
+    """Agents that ask for the newest skills every `POLL_SECONDS`, evenly spread, by `If-None-Match`."""
+
+    def __init__(self, ports: list[int], count: int) -> None:
+        self.receipts: list[Receipt] = []
+        self.frame = b""
+        self._ports = ports
+        self._selector = selectors.EpollSelector()
+        self._sockets: list[socket.socket] = []
+        self._tags = [b""] * count
+        self._have = [0] * count
+        self._rests = [b""] * count
+        self._waiting: set[int] = set()
+        self._next = 0
+        self._next_at = 0.0
+
+    def connect(self) -> None:
+        for agent in range(len(self._have)):
+            connection = socket.create_connection(("127.0.0.1", _in_turn(self._ports, agent)))
+            self._selector.register(connection, selectors.EVENT_READ, agent)
+            self._sockets.append(connection)
+        self._next_at = time.monotonic()
+        while not all(self._tags):
+            self.step()
+        self.receipts.clear()
+
+    def step(self) -> None:
+        while (wait := self._next_at - time.monotonic()) <= 0:
+            self._ask(self._next)
+            self._next = (self._next + 1) % len(self._sockets)
+            self._next_at += POLL_SECONDS / len(self._sockets)
+        for key, _ in self._selector.select(min(wait, 0.02)):
+            self._hear(key.data, self._sockets[key.data].recv(1 << 18))
+
+    def have(self) -> int:
+        return min(self._have)
+
+    def acknowledge(self) -> None:
+        raise NotImplementedError("who polls has nothing to acknowledge")
+
+    def _ask(self, agent: int) -> None:
+        if agent in self._waiting:
+            return
+        self._waiting.add(agent)
+        tag = self._tags[agent]
+        known = b"If-None-Match: %s\r\n" % tag if tag else b""
+        self._sockets[agent].sendall(b"GET /skills HTTP/1.1\r\nHost: x\r\n%s\r\n" % known)
+
+    def _hear(self, agent: int, data: bytes) -> None:
+        at = time.monotonic_ns()
+        received = self._rests[agent] + data
+        self._rests[agent] = received
+        head, found, body = received.partition(b"\r\n\r\n")
+        fields = head.lower()
+        if not found or len(body) < int(fields.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0):
+            return
+        self._rests[agent] = b""
+        self._waiting.discard(agent)
+        if fields.startswith(b"http/1.1 200"):
+            self._learn(agent, at, fields.partition(b"etag: ")[2].partition(b"\r\n")[0], body)
+        elif not fields.startswith(b"http/1.1 304"):
+            raise RuntimeError(f"not answered: {received[:300]!r}")
+
+    def _learn(self, agent: int, at: int, tag: bytes, body: bytes) -> None:
+        head = _HEAD_OF_LIST.search(body)
+        assert head is not None
+        first = self._have[agent] + 1 if self._tags[agent] else int(head[1])
+        self._tags[agent], self._have[agent] = tag, int(head[1])
+        self.receipts += [Receipt(agent, offset, at) for offset in range(first, int(head[1]) + 1)]
+
+
+def _run(pipe: Pipe, make: type[_Streams] | type[_Pollers], ports: list[int], count: int) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    agents: _Kind = make(ports, count)
+    agents.connect()
+    noting = _noting_nanoseconds()
+    cpu, started = time.process_time(), time.monotonic()
+    pipe.send("ready")
+    while True:
+        agents.step()
+        if not pipe.poll():
+            continue
+        asked: tuple[int, float] | None = pipe.recv()
+        if asked is None:
+            agents.acknowledge()
+            pipe.send("acknowledged")
+            continue
+        spent, took = time.process_time() - cpu, time.monotonic() - started
+        deadline = time.monotonic() + asked[1]
+        while agents.have() < asked[0] and time.monotonic() < deadline:
+            agents.step()
+        pipe.send(Report(agents.receipts, spent / took, noting, agents.frame))
+
+
+def _noting_nanoseconds() -> float:
+    """What it takes to note one arrival."""
+    notes: list[tuple[int, int, bytes]] = []
+    started = time.perf_counter()
+    for _ in range(100_000):
+        notes.append((1, time.monotonic_ns(), b""))
+    return (time.perf_counter() - started) * 1e4
+
+
+def _in_turn(ports: list[int], agent: int) -> int:
+    return ports[agent % len(ports)]
