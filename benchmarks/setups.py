@@ -134,9 +134,14 @@ class Setups:
         folder.mkdir()
         (folder / "url").write_text(url)
         asyncio.run(fill_url(url, skills))
-        with Server(folder, database_url=url, index_folder=str(folder / "index")) as server:
+        server = Server(folder, database_url=url, index_folder=str(folder / "index"))
+        try:
+            with suppress(TimeoutError):  # an index of 100,000 skills may take longer than a server's start should
+                server.start()
             wait_until(lambda: _is_ready(server.url), INDEXED_SECONDS, "the index")
             server.stop()
+        finally:
+            server.kill()
 
 
 def _is_ready(url: str) -> bool:
