@@ -63,12 +63,15 @@ class Agents:
     """`count` agents spread over `ports`, until the end of the block; they poll if they are told to, else they stream."""
 
     def __init__(self, ports: Sequence[int], count: int, *, polling: bool = False) -> None:
-        self._pipe, theirs = get_context("spawn").Pipe()
+        self._pipe, self._theirs = get_context("spawn").Pipe()
         kind = _Pollers if polling else _Streams
-        self._process = get_context("spawn").Process(target=_run, args=(theirs, kind, list(ports), count), daemon=True)
+        self._process = get_context("spawn").Process(
+            target=_run, args=(self._theirs, kind, list(ports), count), daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._process.start()
+        self._theirs.close()  # so that the end of the process is heard
         self._hear()
         return self
 
