@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from tests.postgres import Postgres
-from tests.server import Server, wait_until
+from tests.server import SERVE, Server, wait_until
 
 _PROCESSES = re.compile(r'"worker": (\d+), "pid": (\d+), "event": "worker_started"')
 
@@ -32,7 +32,7 @@ class Workers(Server):
 
     def __init__(self, folder: Path, database_url: str, workers: int, **settings: str) -> None:
         given = {"log_format": "json", "index_folder": str(folder / "index"), **settings}
-        super().__init__(folder, program=None, database_url=database_url, workers=str(workers), **given)
+        super().__init__(folder, program=SERVE, database_url=database_url, workers=str(workers), **given)
         self.workers = workers
 
     def kill(self) -> None:

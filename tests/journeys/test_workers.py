@@ -16,9 +16,8 @@ from tests.journeys.crashes import end_at_random
 from tests.journeys.history import History
 from tests.journeys.judging import judge
 from tests.journeys.rolling import roll_under_load
-from tests.journeys.test_startup import SERVE
 from tests.postgres import Postgres
-from tests.server import free_port, wait_until
+from tests.server import SERVE, free_port, wait_until
 from tests.streams import EventStream
 from tests.workers import Workers, is_alive, postgres_running
 
