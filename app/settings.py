@@ -17,9 +17,9 @@ class Settings(BaseSettings):
         "sqlite:///./cin.db",
         description="Where the skills and the log are kept: a file, or `postgresql://…` for many processes.",
     )
-    wake_url: str | None = Field(
-        None,
-        description="The PostgreSQL server itself, for `LISTEN`, when `CIN_DATABASE_URL` names a pooler.",
+    wake_url: str = Field(
+        "",
+        description="The PostgreSQL server itself, for `LISTEN`, when `CIN_DATABASE_URL` names a pooler; else left empty.",
     )
     redis_url: str | None = Field(
         None,

@@ -7,12 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from app.eventlog.notifier import LocalNotifier, Notifier
+from app.eventlog.notifier_postgres import PostgresNotifier
 from tests.inside import run, within
 
-OPENERS = [LocalNotifier]
+
+def not_connected() -> Notifier:
+    """Its followers in the same process need no server."""
+    return PostgresNotifier("postgresql://127.0.0.1:1/nowhere")
 
 
-@pytest.fixture(params=OPENERS, ids=lambda opener: opener.__name__)
+@pytest.fixture(params=[LocalNotifier, not_connected], ids=["local", "postgres"])
 def open_notifier(request: pytest.FixtureRequest) -> Callable[[], Notifier]:
     opener: Callable[[], Notifier] = request.param
     return opener

@@ -1,6 +1,8 @@
 """PostgreSQL: many processes share it, it stops and comes back, and the way to it breaks. Nobody waits for ever."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +16,6 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlmodel import SQLModel
 
-from app.cli.environment import read_settings
 from app.errors import StartupError, Unavailable
 from app.storage.database import Transaction
 from app.storage.opening import migrate_database, open_database
@@ -129,15 +130,11 @@ def test_database_of_a_newer_program_is_refused(postgres: Postgres) -> None:
 
 
 def test_sqlite_does_not_load_the_driver_of_postgres() -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys, asyncio, tempfile; from app.storage.opening import migrate_database; import app.main;"
         "migrate_database(f'sqlite:///{tempfile.mkdtemp()}/cin.db'); assert 'psycopg' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-    assert read_settings().wake_url is None
 
 
 # Transactions
