@@ -157,7 +157,11 @@ def _accepted(field: Mapping[str, Any]) -> str:
 
 
 def _code(value: object) -> str:
-    return "none" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if value is None:
+        return "none"
+    if value == "":
+        return "empty"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
 def _labels(metric: MetricWrapperBase) -> str:

@@ -46,7 +46,7 @@ class PostgresNotifier:
     """Wakes the followers of this process at once, and those of the others through the server."""
 
     def __init__(self, url: str) -> None:
-        self._parameters = parameters(url)
+        self._parameters = parameters(url, "CIN_WAKE_URL")
         self._local = LocalNotifier()
         self._networks: set[int] = set()
         self._untold: set[int] = set()

@@ -107,13 +107,13 @@ def migrate_postgres(url: str, then: Callable[[sa.Connection], None] | None = No
         migrating.dispose()
 
 
-def parameters(url: str) -> dict[str, Any]:
-    """What libpq makes of the URL, and what is chosen where it is silent. Raises `StartupError`."""
+def parameters(url: str, setting: str = "CIN_DATABASE_URL") -> dict[str, Any]:
+    """What libpq makes of the URL, and what is chosen where it is silent. Raises `StartupError` that names the `setting`."""
     try:
         given = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         raise StartupError(
-            f"CIN_DATABASE_URL is not a URL that PostgreSQL understands: {str(error).strip()}. "
+            f"{setting} is not a URL that PostgreSQL understands: {str(error).strip()}. "
             "Write postgresql://user:password@host:5432/database, for example."
         ) from None
     several = "," in f"{given.get('host', '')}{given.get('hostaddr', '')}"
@@ -223,12 +223,13 @@ def _hold(connection: sa.Connection) -> None:
 
 def _version(url: str) -> str:
     with _opening(), closing(_Connection.open(parameters(url))) as connection:
-        encoding = connection.info.parameter_status("server_encoding")
+        query = "SELECT current_setting('server_encoding'), current_setting('server_version')"
+        ((encoding, version),) = connection.execute(query).fetchall()
         if encoding != "UTF8":
             raise StartupError(
                 f"The database keeps text as {encoding}. Make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
             )
-        return str(connection.execute("SHOW server_version").fetchone()[0]).split()[0]  # type: ignore[index]
+        return str(version).split()[0]
 
 
 def _state(error: sa.exc.DBAPIError) -> str | None:

@@ -68,7 +68,7 @@ class Planner:
 
     def plans(self, doing: Callable[[Inside], Coroutine[Any, Any, object]], *, of: str = "") -> list[Plan]:
         """The plans of all statements that `doing` sends, or of those about the table `of`."""
-        with _recorded() as statements:
+        with recorded() as statements:
             self.run(doing(self.cin))
         found = [self.explain(*statement) for statement in statements]
         return [plan for plan in found if not of or of in re.split(r"\W+", plan.sql)]
@@ -80,7 +80,8 @@ class Planner:
 
 
 @contextmanager
-def _recorded() -> Iterator[list[tuple[str, Any]]]:
+def recorded() -> Iterator[list[tuple[str, Any]]]:
+    """Every statement that is sent in the block, with its values."""
     statements: list[tuple[str, Any]] = []
 
     def record(_: Connection, __: object, sql: str, parameters: Any, ___: object, many: bool) -> None:
@@ -94,9 +95,9 @@ def _recorded() -> Iterator[list[tuple[str, Any]]]:
         event.remove(Engine, "before_cursor_execute", record)
 
 
-async def seed(folder: Path) -> None:
+async def seed(folder: Path, **settings: Any) -> None:
     """Skills of 20 kinds, tags and agents, some used, some revised, some retired, and agents that read them."""
-    async with application(folder) as cin:
+    async with application(folder, **settings) as cin:
         made: list[str] = []
         for start in range(0, SKILLS, 1_000):
             bodies = [

@@ -42,6 +42,19 @@ def test_same_skill_captured_by_all_at_once_is_one_skill_and_one_event(postgres:
     run(go())
 
 
+def test_process_that_starts_later_finds_what_the_others_captured(postgres: Postgres, tmp_path: Path) -> None:
+    async def go() -> None:
+        url = postgres.new()
+        async with application(tmp_path, database_url=url) as first:
+            made = {(await first.capture(make_skill(tags=["later"])))["id"] for _ in range(30)}
+            async with application(tmp_path, database_url=url) as second:
+                for asked in ({"tag": "later", "limit": 100}, {"q": "install", "limit": 100}):
+                    found = (await second.client.get("/skills", params=asked)).json()["skills"]  # type: ignore[arg-type]
+                    assert {skill["id"] for skill in found} == made
+
+    run(go())
+
+
 def test_one_name_goes_to_one_of_all(postgres: Postgres, tmp_path: Path) -> None:
     async def go() -> list[int]:
         async with processes(postgres, tmp_path) as all_of_them:
