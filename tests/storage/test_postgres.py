@@ -22,6 +22,7 @@ from app.storage.opening import migrate_database, open_database
 from app.storage.postgres import PATIENCE_SECONDS, engine, migrate_postgres, parameters
 from tests.factories import make_skill
 from tests.inside import Inside, application, run, until, within
+from tests.pooler import pooler_to
 from tests.postgres import Postgres
 from tests.proxy import proxy_to
 
@@ -244,6 +245,33 @@ def test_slow_reads_do_not_hold_up_those_who_follow(postgres: Postgres) -> None:
             return waited
 
     assert run(go()) < 0.9
+
+
+def test_pooler_in_transaction_mode_can_stand_in_between(postgres: Postgres, tmp_path: Path) -> None:
+    """Each transaction has another connection than the one before, from the migration on."""
+
+    async def go() -> None:
+        url = postgres.empty()
+        async with pooler_to(postgres.socket, name_of(url)) as pooler:
+            pooled = pooler.url(name_of(url))
+            for _ in range(2):  # the second one loads its index from rows that are there
+                async with application(tmp_path, database_url=pooled, wake_url=url) as cin:
+                    body = make_skill(tags=["pooled"])
+                    for _ in range(8):  # psycopg would prepare what it sends for the sixth time
+                        skill = await cin.capture(body)
+                        await cin.capture(make_skill())
+                    assert skill["captures"] == 8
+                    assert await status_of_capture(cin, **{"Idempotency-Key": f"key-{skill['id']}"}) == 201
+                    listed = await cin.client.get("/skills", params={"tag": "pooled", "sort": "usage"})
+                    assert skill["id"] in {each["id"] for each in listed.json()["skills"]}
+                    outcome = await cin.client.post(f"/skills/{skill['id']}/outcomes", json={"success": True})
+                    assert outcome.status_code == 201
+                    found = await cin.client.post("/match", json={"message": body["pattern"]})
+                    assert found.json()["matches"][0]["skill"]["id"] == skill["id"]
+            assert pooler.transactions > 60
+            assert pooler.resting.qsize() == 3
+
+    run(go())
 
 
 # A server that is away
