@@ -38,6 +38,7 @@ class Parts:
     matcher: Matcher
     metrics: Metrics
     retry_milliseconds: int
+    tier: int
     redis_answers: Callable[[], bool] | None = None
     """Whether Redis answers; None without one."""
 

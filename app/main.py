@@ -158,6 +158,7 @@ async def _working(
                 matcher=Matcher(network, follower, cache),
                 metrics=metrics,
                 retry_milliseconds=settings.retry_milliseconds,
+                tier=_tier(settings),
                 redis_answers=(lambda: redis.is_up) if redis is not None else None,
             )
         finally:
@@ -181,6 +182,13 @@ def _index_folder(settings: Settings) -> IndexFolder | None:
     except (OSError, RuntimeError) as error:  # the latter is said of a user without a home
         log.warning("index_folder_failed", error=str(error), next="the index is in memory only")
         return None
+
+
+def _tier(settings: Settings) -> int:
+    """What is configured, by docs/explanation/tiers.md; with one process on SQLite push is there at once, so never 1."""
+    if is_postgres(settings.database_url):
+        return 4
+    return 3 if settings.redis_url else 2
 
 
 def _place_of_index(settings: Settings) -> Path:

@@ -33,9 +33,9 @@ class InfoPublic(BaseModel):
                 {
                     "version": "0.1.0",
                     "network": "default",
-                    "tier": 2,
+                    "tier": 3,
                     "storage": "SQLite 3.46.1",
-                    "redis": None,
+                    "redis": True,
                     "durability": "Answered captures are fsynced (synchronous=FULL); one copy, on this machine's disk.",
                     "epoch": "k3f9",
                     "head": "k3f9-43",
@@ -100,7 +100,7 @@ async def get_info(parts: PartsDep) -> InfoPublic:
     return InfoPublic(
         version=__version__,
         network=parts.network.name,
-        tier=2,
+        tier=parts.tier,
         storage=parts.database.storage,
         redis=parts.redis_answers() if parts.redis_answers else None,
         durability=await parts.database.durability(),
