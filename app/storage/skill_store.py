@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -40,15 +40,21 @@ def find_taken(connection: Connection, network_id: int, fingerprints: Sequence[s
     for marks, words in zip_longest(_chunks(fingerprints), _chunks(names), fillvalue=[""]):
         # Written out: SQLAlchemy takes longer to expand the two lists than SQLite to look everything up. And not with OR:
         # SQLite uses no partial index for one side of it, and would walk through all skills of the network.
-        sign = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-        active = f"SELECT fingerprint, name, id FROM skill WHERE network_id = {sign} AND status != 'retired'"  # noqa: S608
-        query = (
-            f"{active} AND fingerprint IN ({', '.join([sign] * len(marks))})"
-            f" UNION ALL {active} AND name IN ({', '.join([sign] * len(words))})"
-        )
-        for mark, name, skill_id in connection.exec_driver_sql(query, (network_id, *marks, network_id, *words)):
+        for mark, name, skill_id in connection.exec_driver_sql(*_taken(connection, network_id, marks, words)):
             taken.fingerprints[mark] = taken.names[name] = skill_id
     return taken
+
+
+def _taken(
+    connection: Connection, network_id: int, fingerprints: list[str], names: list[str]
+) -> tuple[str, tuple[Any, ...]]:
+    active = "SELECT fingerprint, name, id FROM skill WHERE status != 'retired' AND network_id"
+    if connection.dialect.name == "postgresql":
+        query = f"{active} = %s AND fingerprint = ANY(%s) UNION ALL {active} = %s AND name = ANY(%s)"
+        return query, (network_id, fingerprints, network_id, names)
+    marks, words = (", ".join("?" * len(keys)) for keys in (fingerprints, names))
+    query = f"{active} = ? AND fingerprint IN ({marks}) UNION ALL {active} = ? AND name IN ({words})"
+    return query, (network_id, *fingerprints, network_id, *names)
 
 
 def hold(connection: Connection, network_id: int, skill_ids: Sequence[str], fingerprints: Sequence[str]) -> None:
