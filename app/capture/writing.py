@@ -55,6 +55,9 @@ def write_captures(
         answers.append(Captured(True, skill))
     documents = _append(tx, log, network, list(fresh.values()))
     counted = log.count(tx, network.id) if more else 0
+    for answer in answers:
+        if isinstance(answer, Captured) and not answer.created:
+            answer.skill["counted"] = counted
     if fresh:
         skill_store.insert_skills(
             tx.connection,

@@ -190,7 +190,7 @@ class Follower:
     async def _count_all(self, index: SkillIndex, counts: int) -> None:
         """Learn what other processes have counted."""
         after = index.counts
-        skills = await self._database.read(lambda connection: list(read_counted(connection, self.network, after)))
+        skills = await self._database.follow(lambda connection: list(read_counted(connection, self.network, after)))
         for skill in skills:
             index.count(skill)
         index.counts = counts

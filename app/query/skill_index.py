@@ -166,6 +166,8 @@ class SkillIndex:
 
     def count(self, skill: SkillRow) -> None:
         """Learn a skill's new counters. Those of a skill that comes with a later event may be told before it."""
+        if skill["counted"] == self.counts + 1:
+            self.counts += 1
         if self._learn(skill["id"], {**counters(skill), "updated_at": skill["updated_at"]}):
             self.clocks.touch(
                 [skill_key(skill["id"]), *facets(skill["error_type"], skill["captured_by"], skill["tags"])]

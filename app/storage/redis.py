@@ -264,6 +264,7 @@ async def _reply(connection: Connection) -> Reply | RedisTrouble:
 
 
 def _pool(url: str) -> ConnectionPool:
+    over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
     try:
         return ConnectionPool.from_url(
             url,
@@ -272,7 +273,7 @@ def _pool(url: str) -> ConnectionPool:
             retry=Retry(NoBackoff(), 0),
             socket_timeout=None,
             socket_connect_timeout=CONNECT_SECONDS,
-            socket_keepalive=True,
+            **over_tcp,
         )
     except ValueError:
         raise StartupError(

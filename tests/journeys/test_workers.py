@@ -42,7 +42,7 @@ def workers(database_server: Postgres, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture
 def pair(database_server: Postgres, tmp_path: Path) -> Iterator[Workers]:
     """A server of two workers, of this test's own."""
-    with Workers(tmp_path, database_server.new(), 2) as running:
+    with Workers(tmp_path, database_server.new(), 2, retry_milliseconds="100", drain_seconds="3") as running:
         running.wait_until_all_serve()
         yield running
 
@@ -94,16 +94,16 @@ def test_connections_of_a_dead_worker_are_taken_by_the_others_at_once(workers: W
     assert {seat for seat in before if before[seat] != after[seat]} == {0}
 
 
-def test_rolling_restart_replaces_all_and_cuts_each_stream_once(workers: Workers, tmp_path: Path) -> None:
+def test_rolling_restart_replaces_all_and_cuts_each_stream_once(pair: Workers, tmp_path: Path) -> None:
     history = History()
-    before = set(workers.processes().values())
-    asyncio.run(roll_under_load(workers, history, rounds=1, seed=1))
+    before = set(pair.processes().values())
+    asyncio.run(roll_under_load(pair, history, rounds=1, seed=1))
     judge(history, tmp_path)
     ways = {name: way for name, way in history.by_subscriber().items() if name != "witness"}
     assert {name: len(way) for name, way in ways.items()} == dict.fromkeys(ways, 2)
     assert [each for each in history.tries if each.status >= 500] == []
     wait_until(lambda: not any(is_alive(pid) for pid in before))
-    assert before.isdisjoint(workers.processes().values())
+    assert before.isdisjoint(pair.processes().values())
 
 
 def test_restart_with_workers_that_cannot_start_changes_nothing(workers: Workers, database_server: Postgres) -> None:
