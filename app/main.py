@@ -8,8 +8,9 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -21,9 +22,12 @@ from starlette.types import Receive, Scope, Send
 from app import __version__, problems
 from app.capture.recorder import Recorder
 from app.dependencies import Parts
+from app.errors import CINError
+from app.eventlog.life import Life
 from app.eventlog.log import EventLog
 from app.eventlog.network import Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier
+from app.eventlog.promotion import settle
 from app.eventlog.retention import Retention, RetentionRule
 from app.logs import configure_logging
 from app.metrics import Metrics
@@ -40,6 +44,7 @@ from app.storage.database import Database
 from app.storage.group_commit import GroupCommit
 from app.storage.opening import is_postgres, open_database
 from app.storage.sqlite import file_of
+from app.storage.timelines import Timelines
 from app.stream.delivery import Deliveries
 from app.stream.hub import Hub, HubLimits
 from app.stream.presence import LocalPresence, Presence
@@ -71,13 +76,12 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, metrics) as parts:
-            app.state.parts = parts
-            _tame_garbage_collector()
+        async with _serving(app, settings, metrics):
             _drain_before_uvicorn_exits(app, settings)
             yield
 
     app = Application(title="CIN", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.parts = None
     app.router.redirect_slashes = False  # it would send clients where their Host header says
     app.add_middleware(RequestContext, metrics=metrics, access_log=settings.access_log)
     # The first route that fits is taken. As one flat list it is found in 10 µs; `include_router` would nest six lists
@@ -92,22 +96,100 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
 
 async def drain(app: FastAPI, settings: Settings) -> None:
     """Take no more streams, and end those that are open in good order, spread over part of `CIN_DRAIN_SECONDS`."""
-    hub = app.state.parts.hub
+    if app.state.parts is not None:
+        await _drain(app.state.parts.hub, settings)
+
+
+async def _drain(hub: Hub, settings: Settings) -> None:
     window = min(settings.drain_seconds * 0.6, hub.streams / _STREAMS_ENDED_A_SECOND)
     log.info("draining", streams=hub.streams, window_seconds=window)
     await hub.drain(window, settings.retry_milliseconds)
 
 
 @asynccontextmanager
-async def _running(settings: Settings, metrics: Metrics) -> AsyncIterator[Parts]:
-    async with open_database(settings.database_url) as database:
-        network = await open_network(database)
-        async with (
-            _open_redis(settings, network, metrics) as redis,
-            _open_notifier(settings, redis) as notifier,
-            _working(settings, metrics, database, network, notifier, redis) as parts,
-        ):
-            yield parts
+async def _serving(app: FastAPI, settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+    """Serve life after life of the log until the end of the block, which begins when the first one is served."""
+    lives = Lives(app, settings, metrics)
+    owner = asyncio.current_task()
+    running = asyncio.create_task(lives.run(), name="lives")
+
+    def fail_with(ended: asyncio.Task[None]) -> None:
+        if owner is not None and not ended.cancelled() and ended.exception() is not None:
+            owner.cancel()
+
+    begun = asyncio.create_task(lives.begun())
+    try:
+        await asyncio.wait({running, begun}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        running.add_done_callback(fail_with)
+        yield
+    finally:
+        running.remove_done_callback(fail_with)
+        if not begun.done():
+            begun.cancel()
+            running.cancel()
+        lives.stop()
+        await running
+
+
+class Lives:
+    """Builds the parts for a life of the log, and builds them anew when that has ended."""
+
+    def __init__(self, app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+        self._app = app
+        self._settings = settings
+        self._metrics = metrics
+        self._timelines = Timelines()
+        self._life: Life | None = None
+        self._begun = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def begun(self) -> None:
+        """Wait until the first life is served."""
+        await self._begun.wait()
+
+    def stop(self) -> None:
+        """Let `run` come to an end."""
+        self._stopping.set()
+        if self._life is not None:
+            self._life.leave()
+
+    async def run(self) -> None:
+        """Until `stop`. Raises what goes wrong before the first life is served; later that is tried again."""
+        while not self._stopping.is_set():
+            try:
+                await self._live()
+            except CINError as error:
+                if not self._begun.is_set():
+                    raise
+                log.warning("life_not_begun", error=error.detail, next="tried again in a second")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), 1)
+
+    async def _live(self) -> None:
+        known = self._life.known if self._life is not None else None
+        open_for = partial(settle, timelines=self._timelines, known=known)
+        async with open_database(self._settings.database_url, open_for, self._timelines) as database:
+            network = await open_network(database)
+            self._life = Life(network)
+            if self._stopping.is_set():
+                return
+            async with (
+                _open_redis(self._settings, network, self._metrics) as redis,
+                _open_notifier(self._settings, redis) as notifier,
+                _working(self._settings, self._metrics, database, self._life, notifier, redis) as parts,
+            ):
+                await self._serve(parts, self._life)
+
+    async def _serve(self, parts: Parts, life: Life) -> None:
+        self._app.state.parts = parts
+        _tame_garbage_collector()
+        self._begun.set()
+        await life.ended()
+        if not self._stopping.is_set():
+            self._app.state.parts = None
+            await _drain(parts.hub, self._settings)
 
 
 @asynccontextmanager
@@ -115,13 +197,15 @@ async def _working(
     settings: Settings,
     metrics: Metrics,
     database: Database,
-    network: Network,
+    life: Life,
     notifier: Notifier,
     redis: "Redis | None",
 ) -> AsyncIterator[Parts]:
+    network = life.network
     async with asyncio.TaskGroup() as tasks:
         folder = _index_folder(settings)
         event_log = EventLog(database, notifier, poll_seconds=settings.poll_seconds)
+        event_log.serve(life)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
         follower = Follower(
             network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds, folder=folder
@@ -143,7 +227,8 @@ async def _working(
 
             presence = RedisPresence(hub, redis, network)
             following.append(tasks.create_task(presence.run(), name="presence"))
-        await hub.ready()
+        waiting = [tasks.create_task(hub.ready()), tasks.create_task(life.ended())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         log.info("started", network=network.name, epoch=network.epoch, head=hub.bounds.head)
         try:
             yield Parts(
@@ -166,7 +251,7 @@ async def _working(
             await writing
             follower.stop()
             await asyncio.wait([indexing], timeout=_CHECKPOINT_SECONDS)
-            for task in following:
+            for task in (*following, *waiting):
                 task.cancel()
             if folder is not None:
                 folder.close()

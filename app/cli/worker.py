@@ -56,7 +56,7 @@ async def _work(settings: Settings, seat: int, end: socket.socket, listeners: li
         server = WorkingServer(app, settings, listeners)
         beside = [
             tasks.create_task(_obey(channel, server, metrics), name="obey"),
-            tasks.create_task(_tell_when_ready(channel, app.state.parts, settings, seat), name="tell-when-ready"),
+            tasks.create_task(_tell_when_ready(channel, app, settings, seat), name="tell-when-ready"),
         ]
         await server.serve(sockets=[])
         for task in beside:
@@ -147,12 +147,21 @@ async def _obey(channel: Channel, server: WorkingServer, metrics: MetricsOfAll) 
     server.stop()
 
 
-async def _tell_when_ready(channel: Channel, parts: Parts, settings: Settings, seat: int) -> None:
-    while not await parts.follower.reached(parts.hub.bounds.head, _LOOK_SECONDS):
+async def _tell_when_ready(channel: Channel, app: FastAPI, settings: Settings, seat: int) -> None:
+    while (parts := await _ready(app)) is None:
         pass
     if seat == 0:
         await _warn_of_few_connections(parts, settings)
     channel.say(Ready())
+
+
+async def _ready(app: FastAPI) -> Parts | None:
+    """The application's parts when the index is there, None if that takes longer."""
+    parts: Parts | None = app.state.parts
+    if parts is None:  # between two lives of the log
+        await asyncio.sleep(_LOOK_SECONDS)
+        return None
+    return parts if await parts.follower.reached(parts.hub.bounds.head, _LOOK_SECONDS) else None
 
 
 async def _warn_of_few_connections(parts: Parts, settings: Settings) -> None:

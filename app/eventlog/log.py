@@ -5,7 +5,8 @@ order: whoever holds the row is the next to commit. A reader that sees offset 7 
 """
 
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -14,10 +15,13 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from app.errors import Unavailable
+from app.eventlog.bounds import Bounds as Bounds
+from app.eventlog.life import Life
 from app.eventlog.network import EVENT, NETWORK, NetworkId
 from app.eventlog.notifier import Notifier
+from app.eventlog.promotion import Standing, columns, require_newest
 from app.models import EventType
-from app.models.position import Position
 from app.storage.bulk import insert_rows
 from app.storage.database import Database, Transaction
 
@@ -39,27 +43,6 @@ class LoggedEvent:
     error_type: str | None
     tags: frozenset[str]
     data: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a log begins and ends: `head` is the newest offset, `trimmed` the newest that is no longer kept.
-
-    `counts` says how often counters of skills were changed, which makes no event.
-    """
-
-    epoch: str
-    head: int
-    trimmed: int
-    counts: int = 0
-
-    def position(self, offset: int) -> Position:
-        return Position(self.epoch, offset)
-
-    @property
-    def earliest(self) -> int:
-        """The oldest offset kept; one more than `head` in a log that keeps nothing."""
-        return self.trimmed + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +73,13 @@ _READ = (
 )
 _READ_TYPES = _READ.where(EVENT.c.type.in_(sa.bindparam("types", expanding=True)))
 _BOUNDS = sa.select(NETWORK.c["epoch", "head", "trimmed", "counts"]).where(NETWORK.c.id == sa.bindparam("network_id"))
-_RESERVE = (
-    sa.update(NETWORK)
+_RESERVE = {
+    dialect: sa.update(NETWORK)
     .where(NETWORK.c.id == sa.bindparam("network"))
     .values(head=NETWORK.c.head + sa.bindparam("count"))
-    .returning(NETWORK.c.head)
-)
+    .returning(NETWORK.c.head, *columns(dialect))
+    for dialect in ("sqlite", "postgresql")
+}
 
 
 _COUNT = (
@@ -114,18 +98,25 @@ class EventLog:
         self._notifier = notifier
         self._poll_seconds = poll_seconds
         self._tails: defaultdict[NetworkId, Tail] = defaultdict(Tail)
+        self._lives: dict[NetworkId, Life] = {}
+
+    def serve(self, life: Life) -> None:
+        """From now on, look whether this is still the life of its network's log, with all that is read and appended."""
+        self._lives[life.network.id] = life
 
     def append(
         self, tx: Transaction, network_id: NetworkId, make: Sequence[Callable[[int], LoggedEvent]]
     ) -> list[LoggedEvent]:
         """Append what each of `make` says when it is told its offset. From here to the commit it holds the network's row,
-        so what can be looked up or decided comes before it.
+        so what can be looked up or decided comes before it. Raises `Unavailable` if the log may lack events.
 
         Followers are woken after the commit; nobody who appends can forget to.
         """
         if not make:
             return []
-        head = tx.connection.execute(_RESERVE, {"network": network_id, "count": len(make)}).scalar_one()
+        reserve = _RESERVE[tx.connection.dialect.name]
+        head, *standing = tx.connection.execute(reserve, {"network": network_id, "count": len(make)}).one()
+        self._examine(tx, network_id, Standing(*standing))
         events = [build(offset) for offset, build in enumerate(make, head - len(make) + 1)]
         insert_rows(tx.connection, EVENT, [_to_row(network_id, event) for event in events])
         tx.after_commit(partial(self._committed, network_id, events))
@@ -145,12 +136,18 @@ class EventLog:
 
         Raises `EventsTrimmed` if events after that offset are no longer kept.
         """
-        return await self._database.read(
-            partial(read_page, network_id=network_id, after=after, limit=limit, types=types)
-        )
+        with self._checking(network_id) as check:
+            page = await self._database.read(
+                partial(read_page, network_id=network_id, after=after, limit=limit, types=types)
+            )
+            check(page.bounds)
+        return page
 
     async def bounds(self, network_id: NetworkId) -> Bounds:
-        return await self._database.read(partial(read_bounds, network_id=network_id))
+        with self._checking(network_id) as check:
+            bounds = await self._database.read(partial(read_bounds, network_id=network_id))
+            check(bounds)
+        return bounds
 
     def wake(self, network_id: NetworkId) -> None:
         """Let the followers of this process look at the log."""
@@ -166,16 +163,50 @@ class EventLog:
         while True:
             page = None if wake.clear() else self._tails[network_id].after(after)
             if page is None:
-                page = await self._database.follow(
-                    partial(read_page, network_id=network_id, after=after, limit=PAGE_EVENTS, types=frozenset())
-                )
+                with self._checking(network_id) as check:
+                    page = await self._database.follow(
+                        partial(read_page, network_id=network_id, after=after, limit=PAGE_EVENTS, types=frozenset())
+                    )
+                    check(page.bounds)
             after = page.end
             yield page
             if page.bounds is None or page.end == page.bounds.head:
                 await wake.wait(self._poll_seconds)
 
+    def _examine(self, tx: Transaction, network_id: NetworkId, standing: Standing) -> None:
+        """Raises `Unavailable` unless the log is the one that this process serves, whole, on the newest server."""
+        life = self._lives.get(network_id)
+        if life is not None and standing.epoch != life.network.epoch:
+            raise life.end(f"its epoch is {standing.epoch} now")
+        require_newest(standing, self._database.timelines)
+        if standing.may_lack_events:
+            if life is not None:
+                raise life.end(f"a standby was promoted to timeline {standing.timeline_now}, and may lack events")
+            raise Unavailable("A standby was promoted that may lack events. Start the server anew.")
+        if standing.has_changed:
+            standing.take(tx.connection, network_id)
+
+    @contextmanager
+    def _checking(self, network_id: NetworkId) -> Iterator[Callable[[Bounds | None], None]]:
+        """What is read in the block is to be of the life that this process serves, and to have all that it knew before."""
+        life = self._lives.get(network_id)
+        followed = life.followed if life is not None else 0
+
+        def check(bounds: Bounds | None) -> None:
+            if life is not None and bounds is not None:
+                life.check(bounds, followed)
+                life.follow(bounds.head)
+
+        try:
+            yield check
+        except EventsTrimmed as trimmed:
+            check(trimmed.bounds)
+            raise
+
     def _committed(self, network_id: NetworkId, events: Sequence[LoggedEvent]) -> None:
         self._tails[network_id].extend(events)
+        if network_id in self._lives:
+            self._lives[network_id].follow(events[-1].offset)
         self._notifier.wake(network_id)
 
 

@@ -7,7 +7,7 @@ from typing import NewType
 
 import sqlalchemy as sa
 
-from app.models import Event
+from app.models import Agent, Event
 from app.models import Network as NetworkTable
 from app.models.types import now
 from app.skills.document import NetworkName
@@ -16,6 +16,8 @@ from app.storage.database import Database, Transaction
 NetworkId = NewType("NetworkId", int)
 NETWORK = NetworkTable.__table__  # type: ignore[attr-defined]  # set by SQLModel's metaclass
 EVENT = Event.__table__  # type: ignore[attr-defined]
+
+_AGENT = Agent.__table__  # type: ignore[attr-defined]
 
 _EPOCH_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 """No 0, o, 1 or l: people read positions to each other."""
@@ -48,9 +50,18 @@ def begin_new_life(connection: sa.Connection) -> None:
     Offsets go on from where they were. Who comes with a position of the old life is answered with `reset`.
     """
     for network_id in connection.execute(sa.select(NETWORK.c.id)).scalars().all():
-        connection.execute(sa.delete(EVENT).where(EVENT.c.network_id == network_id))
-        new = {"epoch": _new_epoch(), "trimmed": NETWORK.c.head}
-        connection.execute(sa.update(NETWORK).where(NETWORK.c.id == network_id).values(new))
+        renew(connection, network_id)
+
+
+def renew(connection: sa.Connection, network_id: int) -> None:
+    """Let one log begin a new life. Nobody has acknowledged what it does not have."""
+    connection.execute(sa.delete(EVENT).where(EVENT.c.network_id == network_id))
+    new = {"epoch": _new_epoch(), "trimmed": NETWORK.c.head}
+    update = sa.update(NETWORK).where(NETWORK.c.id == network_id).values(new).returning(NETWORK.c.head)
+    head = connection.execute(update).scalar_one()
+    for column in (_AGENT.c.acknowledged, _AGENT.c.joined):
+        ahead = sa.update(_AGENT).where(_AGENT.c.network_id == network_id, column > head)
+        connection.execute(ahead.values({column.name: head}))
 
 
 def _open(tx: Transaction, *, name: str) -> Network:

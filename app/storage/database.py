@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from app.errors import CINError, Unavailable
 from app.storage.lane import Job, Lane
+from app.storage.timelines import Timelines
 
 T = TypeVar("T")
 
@@ -77,9 +78,11 @@ class Database:
         storage: str,
         durability: str | Callable[[Connection], str],
         sharing: Sharing | None = None,
+        timelines: Timelines | None = None,
     ) -> None:
         """`storage` names the database and its version; `durability` says what an answered write has survived."""
         self.storage = storage
+        self.timelines = timelines or Timelines()
         self._lanes = (reader, follower, writer)
         self._writer = writer
         self._reader = reader

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy import Connection
 
 from app.storage.database import Database
+from app.storage.timelines import Timelines
 
 
 def is_postgres(url: str) -> bool:
@@ -13,12 +14,17 @@ def is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 
 
-def open_database(url: str) -> AbstractAsyncContextManager[Database]:
-    """The database, made and migrated if need be. Raises `StartupError` with a sentence."""
+def open_database(
+    url: str, then: Callable[[Connection], None] | None = None, timelines: Timelines | None = None
+) -> AbstractAsyncContextManager[Database]:
+    """The database, made and migrated if need be. Raises `StartupError` with a sentence.
+
+    On a server, which may have been replaced by another one, `then` is done first, without limit of time.
+    """
     if is_postgres(url):
         from app.storage.postgres import open_postgres
 
-        return open_postgres(url)
+        return open_postgres(url, then, timelines)
     from app.storage.sqlite import open_sqlite
 
     return open_sqlite(url)

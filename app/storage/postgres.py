@@ -16,6 +16,8 @@ import orjson
 import psycopg
 import sqlalchemy as sa
 from psycopg import conninfo
+from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import NullPool
 
@@ -23,6 +25,7 @@ from app.errors import CINError, StartupError, StorageFull, Unavailable
 from app.storage.database import Database, Sharing
 from app.storage.lane import Lane
 from app.storage.migrations import migrate
+from app.storage.timelines import Timelines
 
 READERS = 4
 """Reader threads, as on SQLite; each process has two more connections, and two that carry wakes."""
@@ -41,6 +44,12 @@ _READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 _WRITE = f"""BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS};
 SET LOCAL idle_in_transaction_session_timeout = {_MILLISECONDS};
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"""
+
+# A wait for standbys that is cancelled, by the time-out too, is a success to PostgreSQL, with no more than a warning.
+_COMMIT = "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT"
+
+_TIMELINE = """SELECT CASE WHEN pg_is_in_recovery() THEN 0
+ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END"""
 
 _MIGRATION_LOCK = 0x43494E
 """The advisory lock that a migration holds; the letters CIN."""
@@ -69,12 +78,17 @@ FROM pg_stat_replication"""
 
 
 @asynccontextmanager
-async def open_postgres(url: str) -> AsyncIterator[Database]:
-    """The database that `url` names to libpq, migrated if need be. Raises `StartupError` with a sentence."""
-    await asyncio.to_thread(migrate_postgres, url)
+async def open_postgres(
+    url: str, then: Callable[[sa.Connection], None] | None = None, timelines: Timelines | None = None
+) -> AsyncIterator[Database]:
+    """The database that `url` names to libpq, migrated if need be, with `then` done to it. No server is used that is older
+    than those `timelines` has seen. Raises `StartupError` with a sentence.
+    """
+    timelines = timelines or Timelines()
+    await asyncio.to_thread(migrate_postgres, url, then, timelines)
     version = await asyncio.to_thread(_version, url)
-    writer = engine(url, begin=_WRITE)
-    reader = engine(url, begin=_READ)
+    writer = engine(url, begin=_WRITE, timelines=timelines)
+    reader = engine(url, begin=_READ, timelines=timelines)
     database = Database(
         writer=_lane(writer, 1, "writer"),
         reader=_lane(reader, READERS, "reader"),
@@ -83,6 +97,7 @@ async def open_postgres(url: str) -> AsyncIterator[Database]:
         storage=f"PostgreSQL {version}",
         durability=durability,
         sharing=Sharing(PATIENCE_SECONDS, _is_undone),
+        timelines=timelines,
     )
     try:
         yield database
@@ -90,12 +105,14 @@ async def open_postgres(url: str) -> AsyncIterator[Database]:
         await database.close()
 
 
-def migrate_postgres(url: str, then: Callable[[sa.Connection], None] | None = None) -> tuple[str | None, str]:
+def migrate_postgres(
+    url: str, then: Callable[[sa.Connection], None] | None = None, timelines: Timelines | None = None
+) -> tuple[str | None, str]:
     """Bring the database to this program's version, and do `then` if it is given; returns the revisions before and after.
 
     Of several processes that start at once one migrates; the others wait for it, and find nothing left to do.
     """
-    migrating = engine(url, begin="BEGIN")
+    migrating = engine(url, begin="BEGIN", timelines=timelines)
     try:
         with _opening():
             revisions = migrate(migrating, hold=_hold)
@@ -157,12 +174,13 @@ def connections_allowed(connection: sa.Connection) -> int:
     return int(connection.exec_driver_sql(f"SELECT current_setting('max_connections')::int - {reserved}").scalar_one())
 
 
-def engine(url: str, *, begin: str) -> Engine:
+def engine(url: str, *, begin: str, timelines: Timelines | None = None) -> Engine:
     """Connections to the server, each opened when it is asked for; `begin` starts each transaction."""
     given = parameters(url)
+    seen = timelines or Timelines()
     made = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: _Connection.open(given),
+        creator=lambda: _Connection.open(given, seen),
         poolclass=NullPool,  # every thread keeps its own
         use_native_hstore=False,
         json_serializer=orjson.dumps,
@@ -193,13 +211,44 @@ class _Connection(psycopg.Connection[Any]):
     """
 
     _handle: socket.socket | None = None
+    _warned: str | None = None
 
     @classmethod
-    def open(cls, given: dict[str, Any]) -> Self:
-        """Connected, with no transaction but those that are begun by hand, and nothing prepared on the server."""
-        connection = cls.connect(**given, autocommit=True, prepare_threshold=None)
-        connection._handle = socket.socket(fileno=os.dup(connection.fileno()))
+    def open(cls, given: dict[str, Any], timelines: Timelines) -> Self:
+        """Connected, with no transaction but those that are begun by hand, and nothing prepared on the server.
+
+        Of several hosts the first one that serves is taken, but not a primary that another has replaced.
+        """
+        connection = cls._connect(given, timelines)
+        for alone in _hosts(given) if connection is None else ():
+            with suppress(psycopg.OperationalError):
+                connection = connection or cls._connect(alone, timelines)
+        if connection is None:
+            raise psycopg.OperationalError("this primary was replaced by another one, and must not be used")
         return connection
+
+    @classmethod
+    def _connect(cls, given: dict[str, Any], timelines: Timelines) -> Self | None:
+        """None if it is a primary that was replaced."""
+        connection = cls.connect(**given, autocommit=True, prepare_threshold=None)
+        if not timelines.admit(connection.execute(_TIMELINE).fetchone()[0]):  # type: ignore[index]
+            connection.close()
+            return None
+        connection._handle = socket.socket(fileno=os.dup(connection.fileno()))
+        connection.add_notice_handler(connection._hear)
+        return connection
+
+    def commit(self) -> None:
+        """Raises `OperationalError` after a warning too: it may be of a commit that a standby has not confirmed.
+
+        Nobody knows then what survives, and the connection is of no more use.
+        """
+        if self.info.transaction_status == TransactionStatus.IDLE:
+            return
+        self._warned = None
+        self.execute(_COMMIT)
+        if self._warned is not None:
+            raise psycopg.OperationalError(f"the commit came with a warning: {self._warned}")
 
     def cut(self) -> None:
         """End whatever is waited for on this connection, with an error."""
@@ -207,10 +256,22 @@ class _Connection(psycopg.Connection[Any]):
             with suppress(OSError):
                 self._handle.shutdown(socket.SHUT_RDWR)
 
+    def _hear(self, notice: Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warned = notice.message_primary
+
     def close(self) -> None:
         super().close()
         if self._handle is not None:
             self._handle.close()
+
+
+def _hosts(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The hosts that libpq was given, each alone; nothing if there is only one."""
+    lists = {name: str(given[name]).split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
+    number = max((len(each) for each in lists.values()), default=1)
+    for place in range(number if number > 1 else 0):
+        yield given | {name: each[place % len(each)] for name, each in lists.items()}
 
 
 def _lane(engine: Engine, threads: int, name: str) -> Lane:
@@ -222,7 +283,7 @@ def _hold(connection: sa.Connection) -> None:
 
 
 def _version(url: str) -> str:
-    with _opening(), closing(_Connection.open(parameters(url))) as connection:
+    with _opening(), closing(_Connection.open(parameters(url), Timelines())) as connection:
         query = "SELECT current_setting('server_encoding'), current_setting('server_version')"
         ((encoding, version),) = connection.execute(query).fetchall()
         if encoding != "UTF8":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from app.errors import AgentNotFound, CINError, SkillNotFound
+from app.errors import AgentNotFound, CINError, SkillNotFound, Unavailable
 from app.eventlog.log import read_bounds
 from app.eventlog.network import Network
 from app.models import Agent
@@ -152,6 +152,8 @@ _AGENTS = sa.select(
 
 def _write_all(tx: Transaction, requests: Sequence[_Write]) -> list[bool | CINError]:
     answers: list[bool | CINError] = []
+    for network in {request.network for request in requests}:
+        _require_epoch(tx.connection, network)
     _hold(tx.connection, requests)
     for request in requests:
         try:
@@ -159,6 +161,12 @@ def _write_all(tx: Transaction, requests: Sequence[_Write]) -> list[bool | CINEr
         except CINError as error:  # raised before anything was written, so the rest of the group can go on
             answers.append(error)
     return answers
+
+
+def _require_epoch(connection: Connection, network: Network) -> None:
+    """Raises `Unavailable` when the log has begun a new life: offsets of the old one say nothing of it."""
+    if read_bounds(connection, network.id).epoch != network.epoch:
+        raise Unavailable("The log has begun a new life, which this process is taking up. Try again in a moment.")
 
 
 def _hold(connection: Connection, requests: Sequence[_Write]) -> None:

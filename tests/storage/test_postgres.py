@@ -348,7 +348,7 @@ def test_commit_whose_answer_is_lost_is_not_done_again(postgres: Postgres, tmp_p
             url = proxy.url(name_of(postgres.new()))
             async with application(tmp_path, database_url=url, poll_seconds=0.05) as cin:
                 await cin.capture(make_skill())
-                proxy.cut_after(b"COMMIT\0")
+                proxy.cut_after(b"; COMMIT\0")
                 body = make_skill()
                 lost = await cin.client.post("/skills", json=body, headers={"Idempotency-Key": "key"})
                 again = await cin.client.post("/skills", json=body, headers={"Idempotency-Key": "key"})

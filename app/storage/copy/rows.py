@@ -1,7 +1,8 @@
 """The rows of a table as values that every database gives alike, in the order of the primary key, in pages.
 
 JSON is its text, byte for byte as it was written. Text is ordered by code points on every database (`by_code_points`), so
-that a table that was copied in part holds the first rows of its source, and its last key says where to go on.
+that a table that was copied in part holds the first rows of its source, and its last key says where to go on. What a row
+says of the server that keeps it is left out.
 """
 
 from collections.abc import Iterator
@@ -27,9 +28,7 @@ class Rows:
         self.name = table.name
         self._key = list(table.primary_key.columns)
         self._places = [list(table.columns).index(column) for column in self._key]
-        self._query = sa.select(
-            *(sa.cast(each, sa.Text) if isinstance(each.type, sa.JSON) else each for each in table.columns)
-        ).order_by(*self._key)
+        self._query = sa.select(*map(_as_copied, table.columns)).order_by(*self._key)
 
     def key(self, row: Row) -> Key:
         return tuple(row[place] for place in self._places)
@@ -65,6 +64,12 @@ class Rows:
 def show(key: Key) -> str:
     """The key for people."""
     return ", ".join(map(str, key))
+
+
+def _as_copied(column: "sa.Column[Any]") -> "sa.ColumnElement[Any]":
+    if column.info.get("of_server"):
+        return sa.literal(column.default.arg, column.type).label(column.name)  # type: ignore[union-attr]
+    return sa.cast(column, sa.Text) if isinstance(column.type, sa.JSON) else column
 
 
 def _characters(page: list[Row]) -> int:

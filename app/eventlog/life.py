@@ -1,0 +1,66 @@
+"""The life of a network's log, as one process serves it: when it has ended, everything made from it is made anew.
+
+A life ends when its epoch has been replaced, when a standby was promoted that may lack the newest events, or when the log
+has become shorter than this process knows it.
+"""
+
+import asyncio
+
+import structlog
+
+from app.errors import Unavailable
+from app.eventlog.bounds import Bounds
+from app.eventlog.network import Network
+
+log = structlog.get_logger(__name__)
+
+
+class Life:
+    """One network's log, from when this process begins to serve it. `followed` is the newest offset that it knows of.
+
+    Made on the event loop; `end` may be called from any thread.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.followed = 0
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    @property
+    def known(self) -> Bounds:
+        """The least that the log must be, whoever opens it next."""
+        return Bounds(self.network.epoch, self.followed, 0)
+
+    async def ended(self) -> None:
+        """Wait for the end."""
+        await self._ended.wait()
+
+    def follow(self, offset: int) -> None:
+        """This process has seen an offset."""
+        self.followed = max(self.followed, offset)
+
+    def check(self, bounds: Bounds, followed: int) -> None:
+        """Raises `Unavailable`, and ends the life, if these are not its bounds. `followed` is from before they were read."""
+        if bounds.epoch != self.network.epoch:
+            raise self.end(f"its epoch is {bounds.epoch} now")
+        if bounds.head < followed:
+            raise self.end(f"its head is {bounds.head}, and was {followed}")
+
+    def end(self, why: str) -> Unavailable:
+        """End it; returns what a caller is told."""
+        self._loop.call_soon_threadsafe(self._end, why)
+        return Unavailable("The log has begun a new life, which this process is taking up. Try again in a moment.")
+
+    def leave(self) -> None:
+        """End it because the server stops."""
+        self._ended.set()
+
+    def _end(self, why: str) -> None:
+        if not self.has_ended:
+            log.error("life_ended", epoch=self.network.epoch, why=why, next="the log is opened anew, streams reconnect")
+        self._ended.set()
