@@ -27,7 +27,9 @@ class Standby(Postgres):
             os.chown(folder, owner.st_uid, owner.st_gid)
         follow = f"host={primary.socket.parent} user=postgres application_name=standby"
         command = [str(POSTGRES_BIN_PATH / "pg_basebackup"), "-D", str(self._data), "-R", "-c", "fast", "-d", follow]
-        subprocess.run(command, check=True, user=self._user, cwd="/", stdout=subprocess.DEVNULL)
+        subprocess.run(
+            command, check=True, user=self._user, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         with (self._data / "postgresql.auto.conf").open("a") as settings:
             settings.write("synchronous_standby_names = ''\nwal_receiver_status_interval = 1\n")
 
@@ -56,6 +58,12 @@ class Pair:
         self.primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
         wait_until(lambda: self.primary.execute(SYNCHRONOUS) == [(1,)], 20, "a synchronous standby")
 
+    def wait_until_replayed(self) -> None:
+        """Let the standby show all that the primary has."""
+        (end,) = self.primary.execute("SELECT pg_current_wal_insert_lsn()::text")[0]
+        behind = f"SELECT pg_last_wal_replay_lsn() >= '{end}'"
+        wait_until(lambda: self.standby.execute(behind) == [(True,)], 20, "a standby that has all")
+
     def fail_over(self) -> None:
         """Kill the primary, and promote the standby."""
         self.primary.stop("immediate")
@@ -68,11 +76,12 @@ class Pair:
 
     def resume_standby(self) -> None:
         for pid in _family(self.standby.pid):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # the first one to wake ends others
+                os.kill(pid, signal.SIGCONT)
 
     def end(self) -> None:
         for server in (self.primary, self.standby):
-            with suppress(subprocess.CalledProcessError, FileNotFoundError):
+            with suppress(subprocess.CalledProcessError, FileNotFoundError):  # one that a test has stopped
                 if server is self.standby:
                     self.resume_standby()
                 server.stop()
