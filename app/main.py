@@ -28,6 +28,7 @@ from app.eventlog.log import EventLog
 from app.eventlog.network import Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier
 from app.eventlog.promotion import settle
+from app.eventlog.replica_watch import watch_replicas
 from app.eventlog.retention import Retention, RetentionRule
 from app.logs import configure_logging
 from app.metrics import Metrics
@@ -170,7 +171,9 @@ class Lives:
     async def _live(self) -> None:
         known = self._life.known if self._life is not None else None
         open_for = partial(settle, timelines=self._timelines, known=known)
-        async with open_database(self._settings.database_url, open_for, self._timelines) as database:
+        replicas = self._settings.replica_urls
+        async with open_database(self._settings.database_url, open_for, self._timelines, replicas) as database:
+            database.count_read = lambda server: self._metrics.reads.labels(server).inc()
             network = await open_network(database)
             self._life = Life(network)
             if self._stopping.is_set():
@@ -207,9 +210,7 @@ async def _working(
         event_log = EventLog(database, notifier, poll_seconds=settings.poll_seconds)
         event_log.serve(life)
         commits = GroupCommit(database, metrics, max_weight=settings.group_commit_max)
-        follower = Follower(
-            network, event_log, database, metrics, idle_seconds=settings.index_idle_seconds, folder=folder
-        )
+        follower = Follower(network, event_log, metrics, idle_seconds=settings.index_idle_seconds, folder=folder)
         cache = AnswerCache(metrics, max_bytes=settings.cache_bytes, shared=_shared_answers(redis, network))
         hub = Hub(network, event_log, _hub_limits(settings), metrics)
         rule = RetentionRule(timedelta(days=settings.retention_days), settings.retention_events)
@@ -220,6 +221,7 @@ async def _working(
             indexing,
             tasks.create_task(hub.run(), name="hub"),
             tasks.create_task(retention.run(network.id), name="retention"),
+            tasks.create_task(watch_replicas(database, life, metrics), name="replicas"),
         ]
         presence: Presence = LocalPresence(hub)
         if redis is not None:
@@ -235,7 +237,7 @@ async def _working(
                 network=network,
                 database=database,
                 recorder=Recorder(commits, event_log, lambda _, skills: follower.count(skills), metrics),
-                reader=SkillReader(database),
+                reader=SkillReader(event_log),
                 hub=hub,
                 deliveries=Deliveries(database, commits),
                 presence=presence,

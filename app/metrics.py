@@ -58,6 +58,24 @@ class Metrics:
         self.log_reads = Counter(
             "cin_log_reads", "Pages read from the log for streams that were behind the ring.", registry=r
         )
+        self.reads = Counter(
+            "cin_database_reads",
+            "Reads of skills and of the log that a replica may do, by who did them: `primary` or `replica`.",
+            ["server"],
+            registry=r,
+        )
+        self.replica_up = Gauge(
+            "cin_replica_up",
+            "1 while reads are sent to the replica, 0 while it is away, slow or behind.",
+            ["replica"],
+            registry=r,
+        )
+        self.replica_lag = Gauge(
+            "cin_replica_lag_events",
+            "Events that the replica lacked of those this process knew, when it was looked at.",
+            ["replica"],
+            registry=r,
+        )
         self.events_trimmed = Counter("cin_events_trimmed", "Events removed by retention.", registry=r)
         self.request_seconds = Histogram(
             "cin_request_seconds",

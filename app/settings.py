@@ -1,5 +1,6 @@
 """All settings, each an environment variable `CIN_<NAME>`. Built once, by the composition root; nothing else reads them."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,6 +17,11 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///./cin.db",
         description="Where the skills and the log are kept: a file, or `postgresql://…` for many processes.",
+    )
+    database_replica_urls: str = Field(
+        "",
+        description="PostgreSQL servers that follow the first one, separated by commas: they answer reads when they have "
+        "what this process knows. One that is away or behind is left out by itself.",
     )
     wake_url: str = Field(
         "",
@@ -80,3 +86,8 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         10.0, ge=0, le=3600, description="From SIGTERM to exit at most; streams end spread over the first part of it."
     )
+
+    @property
+    def replica_urls(self) -> list[str]:
+        """The replicas, each as one URL; a comma can also stand between the hosts of one."""
+        return [url for url in re.split(r",(?=postgres(?:ql)?://)", self.database_replica_urls) if url]

@@ -16,7 +16,8 @@ log = structlog.get_logger(__name__)
 
 
 class Life:
-    """One network's log, from when this process begins to serve it. `followed` is the newest offset that it knows of.
+    """One network's log, from when this process begins to serve it. `followed` is the newest offset that it knows of,
+    and `counted` the newest change of counters.
 
     Made on the event loop; `end` may be called from any thread.
     """
@@ -24,6 +25,7 @@ class Life:
     def __init__(self, network: Network) -> None:
         self.network = network
         self.followed = 0
+        self.counted = 0
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
 
@@ -34,15 +36,16 @@ class Life:
     @property
     def known(self) -> Bounds:
         """The least that the log must be, whoever opens it next."""
-        return Bounds(self.network.epoch, self.followed, 0)
+        return Bounds(self.network.epoch, self.followed, 0, self.counted)
 
     async def ended(self) -> None:
         """Wait for the end."""
         await self._ended.wait()
 
-    def follow(self, offset: int) -> None:
-        """This process has seen an offset."""
+    def follow(self, offset: int, counted: int = 0) -> None:
+        """This process has seen an offset, and a change of counters."""
         self.followed = max(self.followed, offset)
+        self.counted = max(self.counted, counted)
 
     def check(self, bounds: Bounds, followed: int) -> None:
         """Raises `Unavailable`, and ends the life, if these are not its bounds. `followed` is from before they were read."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -24,6 +24,8 @@ from app.eventlog.promotion import Standing, columns, require_newest
 from app.models import EventType
 from app.storage.bulk import insert_rows
 from app.storage.database import Database, Transaction
+
+T = TypeVar("T")
 
 PAGE_EVENTS = 500
 """Events read at once, at most; no read transaction is held between two pages."""
@@ -126,7 +128,7 @@ class EventLog:
         """The number of a change of counters, for the `counted` of the skills concerned. It holds the network's row, and
         wakes followers, as `append` does: numbers become visible in order, and no change is missed."""
         number: int = tx.connection.execute(_COUNT, {"network": network_id}).scalar_one()
-        tx.after_commit(partial(self._notifier.wake, network_id))
+        tx.after_commit(partial(self._counted, network_id, number))
         return number
 
     async def read(
@@ -137,11 +139,20 @@ class EventLog:
         Raises `EventsTrimmed` if events after that offset are no longer kept.
         """
         with self._checking(network_id) as check:
-            page = await self._database.read(
-                partial(read_page, network_id=network_id, after=after, limit=limit, types=types)
+            page = await self.read_rows(
+                network_id, partial(read_page, network_id=network_id, after=after, limit=limit, types=types)
             )
             check(page.bounds)
         return page
+
+    async def read_rows(
+        self, network_id: NetworkId, work: Callable[[Connection], T], *, patience_seconds: float | None = None
+    ) -> T:
+        """What `work` finds, on the primary or on a replica that has all that this process knows of the log by now."""
+        life = self._lives.get(network_id)
+        if life is None:
+            return await self._database.read(work, patience_seconds=patience_seconds)
+        return await self._database.read_within(work, LeastSight(life), patience_seconds=patience_seconds)
 
     async def bounds(self, network_id: NetworkId) -> Bounds:
         with self._checking(network_id) as check:
@@ -195,7 +206,7 @@ class EventLog:
         def check(bounds: Bounds | None) -> None:
             if life is not None and bounds is not None:
                 life.check(bounds, followed)
-                life.follow(bounds.head)
+                life.follow(bounds.head, bounds.counts)
 
         try:
             yield check
@@ -203,11 +214,42 @@ class EventLog:
             check(trimmed.bounds)
             raise
 
+    def _counted(self, network_id: NetworkId, number: int) -> None:
+        if network_id in self._lives:
+            self._lives[network_id].follow(0, number)
+        self._notifier.wake(network_id)
+
     def _committed(self, network_id: NetworkId, events: Sequence[LoggedEvent]) -> None:
         self._tails[network_id].extend(events)
         if network_id in self._lives:
             self._lives[network_id].follow(events[-1].offset)
         self._notifier.wake(network_id)
+
+
+class LeastSight:
+    """The least that one read may see, and what it saw: all that this process knew of the log when it was asked for."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._least = life.known
+        self.seen: Bounds | None = None
+
+    def look(self, connection: Connection) -> bool:
+        self.seen = read_bounds(connection, self._life.network.id)
+        return (
+            self.seen.epoch == self._least.epoch
+            and self.seen.head >= self._least.head
+            and self.seen.counts >= self._least.counts
+        )
+
+    def keep(self) -> None:
+        if self.seen is not None and self.seen.epoch == self._least.epoch:
+            self._life.follow(self.seen.head, self.seen.counts)
+
+    @property
+    def lag(self) -> int:
+        """How many events were missing in what was seen last."""
+        return max(0, self._least.head - self.seen.head) if self.seen is not None else 0
 
 
 class Tail:

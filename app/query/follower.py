@@ -21,7 +21,6 @@ from app.query.checkpoint import IndexFolder
 from app.query.skill_index import NEVER_KEPT, Kept, SkillIndex
 from app.query.snapshot import make_index, read_counted, read_index
 from app.skills.document import SkillRow
-from app.storage.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +49,6 @@ class Follower:
         self,
         network: Network,
         event_log: EventLog,
-        database: Database,
         metrics: Metrics,
         *,
         idle_seconds: float,
@@ -58,7 +56,6 @@ class Follower:
     ) -> None:
         self.network = network
         self._log = event_log
-        self._database = database
         self._metrics = metrics
         self._idle_seconds = idle_seconds
         self._folder = folder
@@ -159,7 +156,7 @@ class Follower:
 
     async def _read(self, read: Callable[..., SkillIndex]) -> SkillIndex:
         work = partial(read, network=self.network, folder=self._folder)
-        return await self._database.read(work, patience_seconds=_LOAD_SECONDS)
+        return await self._log.read_rows(self.network.id, work, patience_seconds=_LOAD_SECONDS)
 
     async def _follow(self) -> None:
         assert self._index is not None

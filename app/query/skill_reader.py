@@ -8,13 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from app.errors import SkillNotFound
-from app.eventlog.log import read_bounds
+from app.eventlog.log import EventLog, read_bounds
 from app.eventlog.network import Network
 from app.models.position import Position
 from app.query.cursor import Cursor, parse_cursor, question_of
 from app.skills.document import SkillRow, VersionRow
 from app.storage import skill_store
-from app.storage.database import Database
 from app.storage.skill_store import SKILL, TAG
 
 Sort = Literal["newest", "usage", "confidence"]
@@ -57,20 +56,22 @@ class SkillPage:
 class SkillReader:
     """Reads the skills of all networks."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, event_log: EventLog) -> None:
+        self._log = event_log
 
     async def get(self, network: Network, skill_id: str) -> SkillRow:
         """One skill, retired ones too. Raises `SkillNotFound`."""
-        skill = await self._database.read(lambda connection: skill_store.get_skill(connection, network.id, skill_id))
+        skill = await self._log.read_rows(
+            network.id, lambda connection: skill_store.get_skill(connection, network.id, skill_id)
+        )
         if skill is None:
             raise _not_found(skill_id)
         return skill
 
     async def versions(self, network: Network, skill_id: str) -> list[VersionRow]:
         """Every version, the first one first. Raises `SkillNotFound`."""
-        versions = await self._database.read(
-            lambda connection: skill_store.list_versions(connection, network.id, skill_id)
+        versions = await self._log.read_rows(
+            network.id, lambda connection: skill_store.list_versions(connection, network.id, skill_id)
         )
         if not versions:
             raise _not_found(skill_id)
@@ -78,8 +79,8 @@ class SkillReader:
 
     async def version(self, network: Network, skill_id: str, number: int) -> VersionRow:
         """One version. Raises `SkillNotFound`."""
-        found = await self._database.read(
-            lambda connection: skill_store.list_versions(connection, network.id, skill_id, number)
+        found = await self._log.read_rows(
+            network.id, lambda connection: skill_store.list_versions(connection, network.id, skill_id, number)
         )
         if not found:
             raise SkillNotFound(f"The skill `{skill_id}` has no version {number}. See /skills/{skill_id}/versions.")
@@ -103,7 +104,7 @@ class SkillReader:
             more = str(_cursor_after(query, skills[-1])) if len(rows) > limit else None
             return SkillPage(skills, more, Position(network.epoch, read_bounds(connection, network.id).head))
 
-        return await self._database.read(read)
+        return await self._log.read_rows(network.id, read)
 
 
 def select_page(network_id: int, query: SkillQuery, after: Cursor | None, limit: int) -> "sa.Select[Any]":

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from app.errors import CINError, Unavailable
 from app.storage.lane import Job, Lane
+from app.storage.replicas import Replicas, Sight
 from app.storage.timelines import Timelines
 
 T = TypeVar("T")
@@ -79,10 +80,14 @@ class Database:
         durability: str | Callable[[Connection], str],
         sharing: Sharing | None = None,
         timelines: Timelines | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         """`storage` names the database and its version; `durability` says what an answered write has survived."""
         self.storage = storage
         self.timelines = timelines or Timelines()
+        self.replicas = replicas or Replicas()
+        self.count_read: Callable[[str], None] = lambda server: None
+        """Told who did a read that a replica may do: `primary` or `replica`."""
         self._lanes = (reader, follower, writer)
         self._writer = writer
         self._reader = reader
@@ -110,6 +115,27 @@ class Database:
         """Run `work` on one snapshot of the database. Raises `Unavailable`, also if it takes longer than others wait."""
         patience = patience_seconds if self._sharing and patience_seconds else self.patience_seconds
         return await self._run(self._reader, lambda job: self._read(self._reader, job, work), patience)
+
+    async def read_within(
+        self, work: Callable[[Connection], T], sight: Sight, *, patience_seconds: float | None = None
+    ) -> T:
+        """As `read`, on a replica if one has what `sight` asks for. Not for what a write, or its answer, depends on."""
+        if not self.replicas.all:
+            self.count_read("primary")
+            return await self.read(work, patience_seconds=patience_seconds)
+        found = await self.replicas.read(work, sight, patience_seconds)
+        if found is not None:
+            self.count_read("replica")
+            return found.value
+
+        def look_and_work(connection: Connection) -> T:
+            sight.look(connection)
+            return work(connection)
+
+        self.count_read("primary")
+        answer = await self.read(look_and_work, patience_seconds=patience_seconds)
+        sight.keep()
+        return answer
 
     async def follow(self, work: Callable[[Connection], T]) -> T:
         """As `read`, for those who follow the log: they wait for each other only."""
@@ -183,6 +209,7 @@ class Database:
     def _close(self) -> None:
         for lane in self._lanes:
             lane.close()
+        self.replicas.close()
 
 
 class _Undone(Exception):

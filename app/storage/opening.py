@@ -1,6 +1,6 @@
 """Which database a URL names. Only the one that is asked for is imported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy import Connection
@@ -15,16 +15,20 @@ def is_postgres(url: str) -> bool:
 
 
 def open_database(
-    url: str, then: Callable[[Connection], None] | None = None, timelines: Timelines | None = None
+    url: str,
+    then: Callable[[Connection], None] | None = None,
+    timelines: Timelines | None = None,
+    replicas: Sequence[str] = (),
 ) -> AbstractAsyncContextManager[Database]:
     """The database, made and migrated if need be. Raises `StartupError` with a sentence.
 
-    On a server, which may have been replaced by another one, `then` is done first, without limit of time.
+    On a server, which may have been replaced by another one, `then` is done first, without limit of time;
+    `replicas` are the URLs of its copies.
     """
     if is_postgres(url):
         from app.storage.postgres import open_postgres
 
-        return open_postgres(url, then, timelines)
+        return open_postgres(url, then, timelines, replicas)
     from app.storage.sqlite import open_sqlite
 
     return open_sqlite(url)

@@ -8,7 +8,7 @@ connection: a pooler in transaction mode may give each transaction another one. 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from app.errors import CINError, StartupError, StorageFull, Unavailable
 from app.storage.database import Database, Sharing
 from app.storage.lane import Lane
 from app.storage.migrations import migrate
+from app.storage.replicas import Replica, Replicas
 from app.storage.timelines import Timelines
 
 READERS = 4
@@ -79,7 +80,10 @@ FROM pg_stat_replication"""
 
 @asynccontextmanager
 async def open_postgres(
-    url: str, then: Callable[[sa.Connection], None] | None = None, timelines: Timelines | None = None
+    url: str,
+    then: Callable[[sa.Connection], None] | None = None,
+    timelines: Timelines | None = None,
+    replicas: Sequence[str] = (),
 ) -> AsyncIterator[Database]:
     """The database that `url` names to libpq, migrated if need be, with `then` done to it. No server is used that is older
     than those `timelines` has seen. Raises `StartupError` with a sentence.
@@ -87,6 +91,7 @@ async def open_postgres(
     timelines = timelines or Timelines()
     await asyncio.to_thread(migrate_postgres, url, then, timelines)
     version = await asyncio.to_thread(_version, url)
+    copies = [_replica(each, timelines) for each in replicas]
     writer = engine(url, begin=_WRITE, timelines=timelines)
     reader = engine(url, begin=_READ, timelines=timelines)
     database = Database(
@@ -98,6 +103,7 @@ async def open_postgres(
         durability=durability,
         sharing=Sharing(PATIENCE_SECONDS, _is_undone),
         timelines=timelines,
+        replicas=Replicas(copies),
     )
     try:
         yield database
@@ -276,6 +282,13 @@ def _hosts(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _lane(engine: Engine, threads: int, name: str) -> Lane:
     return Lane(engine, threads, name=name, is_lost=_is_lost, cut=_Connection.cut)
+
+
+def _replica(url: str, timelines: Timelines) -> Replica:
+    given = parameters(url)
+    name = f"{given.get('host', given.get('hostaddr', 'localhost'))}:{given.get('port', 5432)}"
+    whoever_answers = conninfo.make_conninfo(url, target_session_attrs="any")
+    return Replica(name, _lane(engine(whoever_answers, begin=_READ, timelines=timelines), READERS, "replica"))
 
 
 def _hold(connection: sa.Connection) -> None:

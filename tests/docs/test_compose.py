@@ -19,8 +19,6 @@ CIN = [name for name, service in SERVICES.items() if service["image"] == "cin"]
 DEFAULTS = dict(
     line.split("=", 1) for line in (ROOT / ".env").read_text().splitlines() if line and not line.startswith("#")
 )
-LATER = {"CIN_REDIS_URL", "CIN_DATABASE_REPLICA_URLS"}
-"""Settings that are on their way."""
 
 
 def seconds(duration: str) -> float:
@@ -60,7 +58,7 @@ def test_service_writes_to_volumes_that_are_declared_and_mounts_files_that_exist
 def test_cin_is_given_settings_that_exist_and_time_to_drain(name: str) -> None:
     service = SERVICES[name]
     given = {key for key in service["environment"] if key.startswith("CIN_")}
-    assert given <= {f"CIN_{field.upper()}" for field in Settings.model_fields} | LATER
+    assert given <= {f"CIN_{field.upper()}" for field in Settings.model_fields}
     assert seconds(service["stop_grace_period"]) > float(service["environment"]["CIN_DRAIN_SECONDS"])
     assert service["ulimits"]["nofile"] > Settings().max_streams
 

@@ -107,7 +107,7 @@ async def following(
     async with open_sqlite(database_in(folder)) as database, asyncio.TaskGroup() as tasks:
         network, metrics = await open_network(database), Metrics()
         log = EventLog(database, notifier or LocalNotifier(), poll_seconds=poll_seconds)
-        follower = Follower(network, log, database, metrics, idle_seconds=idle_seconds, folder=index_folder)
+        follower = Follower(network, log, metrics, idle_seconds=idle_seconds, folder=index_folder)
         commits = GroupCommit(database, metrics, max_weight=256)
         other_log = EventLog(database, LocalNotifier(), poll_seconds=poll_seconds)
         writing = tasks.create_task(commits.run())

@@ -75,7 +75,7 @@ def test_server_is_ready_once_its_index_of_skills_is_loaded(tmp_path: Path) -> N
     async def look(cin: Inside) -> tuple[httpx.Response, httpx.Response]:
         database, network = cin.parts.database, cin.parts.network
         event_log = EventLog(database, LocalNotifier(), poll_seconds=0.2)
-        follower = Follower(network, event_log, database, cin.parts.metrics, idle_seconds=60)
+        follower = Follower(network, event_log, cin.parts.metrics, idle_seconds=60)
         cin.app.state.parts = replace(cin.parts, follower=follower)
         before = await cin.client.get("/readyz")
         following = asyncio.create_task(follower.run())
