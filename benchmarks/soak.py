@@ -24,6 +24,7 @@ from tests.journeys.connects import connect_at_random
 from tests.journeys.crashes import end_at_random, head_of
 from tests.journeys.deaths import capture_unheard, capture_while_it_dies, dying
 from tests.journeys.disk import fill_the_database, fill_the_disk
+from tests.journeys.failover import fail_over_again_and_again
 from tests.journeys.history import History
 from tests.journeys.judging import judge
 from tests.journeys.rolling import roll_under_load
@@ -93,6 +94,13 @@ def four_workers(folder: Path) -> Iterator[Workers]:
     ):
         server.wait_until_all_serve()
         yield server
+
+
+async def failovers(folder: Path, history: History, seed: int) -> str:
+    gaps = await fail_over_again_and_again(folder, history, rounds=20)
+    return (
+        f"the primary killed and its standby promoted {len(gaps)} times, captures stopped for {max(gaps):.1f} s at most"
+    )
 
 
 async def deaths(folder: Path, history: History, seed: int) -> str:
@@ -186,6 +194,7 @@ JOURNEYS = [
     Journey("stopped-in-order", partial(ends, rounds=5, end=Server.stop)),
     Journey("workers-killed", killed_workers),
     Journey("workers-rolled", rolled_workers),
+    Journey("failover", failovers),
     Journey("exact-deaths", deaths),
     Journey("seams", seams),
     Journey("paused", partial(stops, stall_seconds=120)),

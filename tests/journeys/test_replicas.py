@@ -30,11 +30,12 @@ def replica_url(pair: Pair) -> str:
     return pair.standby.url(pair.database)
 
 
-def serving(pair: Pair, folder: Path, replica: str, **settings: str) -> Server:
+def serving(pair: Pair, folder: Path, replica: str, ring_events: str = "10000") -> Server:
     folder.mkdir(exist_ok=True)
     primary = pair.primary.url(pair.database)
-    given = {"database_url": primary, "database_replica_urls": replica, "index_folder": "memory", **settings}
-    return Server(folder, **given)
+    return Server(
+        folder, database_url=primary, database_replica_urls=replica, index_folder="memory", ring_events=ring_events
+    )
 
 
 def name_of(server: Server) -> str:
