@@ -187,7 +187,9 @@ class Follower:
     async def _count_all(self, index: SkillIndex, counts: int) -> None:
         """Learn what other processes have counted."""
         after = index.counts
-        skills = await self._database.follow(lambda connection: list(read_counted(connection, self.network, after)))
+        skills = await self._log.read_rows(
+            self.network.id, lambda connection: list(read_counted(connection, self.network, after))
+        )
         for skill in skills:
             index.count(skill)
         index.counts = counts
