@@ -112,6 +112,7 @@ def test_every_skill_of_a_batch_is_matched_at_once(api: httpx.Client) -> None:
 def test_answer_that_is_known_is_304_without_a_look_at_the_database(tmp_path: Path) -> None:
     async def look(cin: Inside) -> None:
         skill = await cin.capture(make_skill())
+        await match(cin, "whatever")  # the index is there now
         for message in (skill["pattern"], "nothing of the kind"):
             reads = cin.count_reads()
             first = await match(cin, message)
