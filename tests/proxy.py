@@ -15,7 +15,7 @@ class Proxy:
         self.delay_seconds = 0.0
         self._server = server
         self._swallows = False
-        self._cut_after: bytes | None = None
+        self._cut_after: list[bytes] = []
         self._writers: set[asyncio.StreamWriter] = set()
 
     def url(self, database: str) -> str:
@@ -35,9 +35,9 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    def cut_after(self, words: bytes) -> None:
-        """Pass on the next message with these words, and end its connection before the answer comes."""
-        self._cut_after = words
+    def cut_after(self, *words: bytes) -> None:
+        """Pass on what one connection says up to these words, in this order, and end all before the answer comes."""
+        self._cut_after = list(words)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -48,6 +48,7 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        said = 0
         try:
             while data := await reader.read(65_536):
                 if self.delay_seconds:
@@ -56,8 +57,9 @@ class Proxy:
                     continue
                 writer.write(data)
                 await writer.drain()
-                if self._cut_after is not None and self._cut_after in data:
-                    self._cut_after = None
+                said += said < len(self._cut_after) and self._cut_after[said] in data
+                if 0 < len(self._cut_after) == said:
+                    self._cut_after = []
                     self._swallows = True
                     await asyncio.sleep(0.2)  # the server does what it was told
                     self.cut()

@@ -40,8 +40,9 @@ class Job:
         """What is to be cut, until the end of the block: after it the connection is another job's."""
         with self._lock:
             self._driver_connection = connection.connection.dbapi_connection
+            if self._given_up:
+                self._cut(self._driver_connection)
         try:
-            self.go_on()
             yield
         finally:
             with self._lock:
@@ -82,6 +83,7 @@ class Lane:
         connection, begun = self._begin(job)
         try:
             with job.using(connection), begun:
+                job.go_on()
                 yield connection
                 job.go_on()
         except sa.exc.DBAPIError as error:
@@ -103,7 +105,7 @@ class Lane:
         if kept is not None and not kept.closed and not kept.invalidated:
             try:
                 with job.using(kept):
-                    return kept, kept.begin()
+                    return kept, kept.begin()  # rolled back by `transaction` if the job was given up meanwhile
             except sa.exc.DBAPIError as error:
                 if not self._is_lost(error):
                     raise

@@ -16,10 +16,11 @@ from tests.storage.test_postgres import name_of
 
 @asynccontextmanager
 async def heard(url: str, network_id: int = 1) -> AsyncIterator[tuple[PostgresNotifier, Wake]]:
-    """A notifier, and a wake of it that the server is known to reach."""
+    """A notifier with both its connections, and a wake of it that the server is known to reach."""
     async with open_postgres_notifier(url) as notifier:
         wake = notifier.listen(network_id)
         await within(wake.wait(60))  # it wakes once it listens
+        await until(lambda: notifier._own_process is not None)
         wake.clear()
         yield notifier, wake
 

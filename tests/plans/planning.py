@@ -54,7 +54,7 @@ class Planner:
 
     def __enter__(self) -> Self:
         self._runner.__enter__()
-        self.cin: Inside = self.run(self._open.enter_async_context(application(self._file.parent)))
+        self.cin: Inside = self.run(self._open.enter_async_context(application(self._file.parent, poll_seconds=3_600)))
         return self
 
     def __exit__(

@@ -222,7 +222,7 @@ def test_transaction_that_others_undo_is_run_again(postgres: Postgres) -> None:
             writing = asyncio.create_task(one.write(first))
             await until(lambda: len(runs) == 1)
             waiting = asyncio.create_task(other.write(add))
-            await until(lambda: len(runs) == 2)
+            await until(lambda: bool(postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted")))
             held.set()
             await asyncio.gather(writing, waiting)
             return len(runs)
@@ -348,7 +348,7 @@ def test_commit_whose_answer_is_lost_is_not_done_again(postgres: Postgres, tmp_p
             url = proxy.url(name_of(postgres.new()))
             async with application(tmp_path, database_url=url, poll_seconds=0.05) as cin:
                 await cin.capture(make_skill())
-                proxy.cut_after(b"; COMMIT\0")
+                proxy.cut_after(b"INTO idempotency_key", b"; COMMIT\0")
                 body = make_skill()
                 lost = await cin.client.post("/skills", json=body, headers={"Idempotency-Key": "key"})
                 again = await cin.client.post("/skills", json=body, headers={"Idempotency-Key": "key"})
