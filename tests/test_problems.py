@@ -12,7 +12,7 @@ from app.errors import CINError
 from tests.inside import application, run
 
 
-async def break_down(_: Callable[..., Any]) -> None:
+async def break_down(_: Callable[..., Any], **options: object) -> None:
     raise RuntimeError("the password is hunter2")
 
 
