@@ -5,8 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, NoReturn, ParamSpec
+from typing import Final, NoReturn, ParamSpec, TextIO
 
 import typer
 
@@ -61,8 +60,10 @@ def complain(sentence: str) -> None:
 
 def note(sentence: str) -> None:
     """One line on standard error that is no error. Work goes on when nobody reads it any more."""
-    with suppress(BrokenPipeError):
+    try:
         typer.echo(plain(sentence), err=True)
+    except BrokenPipeError:
+        _discard(sys.stderr)
 
 
 def usage(sentence: str) -> NoReturn:
@@ -83,6 +84,11 @@ def _tolerate_any_text() -> None:
 
 
 def _reader_left() -> int:
-    """Whoever read our output has seen enough, as `head` does. Python must not complain about it at exit either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Whoever read our output has seen enough, as `head` does."""
+    _discard(sys.stdout)
     return DONE
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is written from now on, and what was not read, go nowhere: Python would complain about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
