@@ -1,5 +1,6 @@
 """Servers for tests: real processes on free ports and databases of their own, ended when the test is over."""
 
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.server import Server
 from tests.valkey import Valkey
 
 BACKENDS = ["sqlite", "postgres"]
+
+# A suite that a shell started in the background has SIGINT ignored, and would hand that down to what it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ class Reads:
 
 @asynccontextmanager
 async def application(folder: Path, **settings: Any) -> AsyncIterator[Inside]:
-    """The application on a database in `folder`, unless another is given, from its start to the end of the block."""
+    """The application on a database in `folder`, unless another is given, from when it is ready to the end of the block."""
     app = create_app(Settings(**{"database_url": database_in(folder), **settings}))
     async with (
         app.router.lifespan_context(app),
@@ -97,4 +97,7 @@ async def application(folder: Path, **settings: Any) -> AsyncIterator[Inside]:
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://cin"
         ) as client,
     ):
+        parts: Parts = app.state.parts
+        # Before that, answers whose ETags come from the index have one that nobody has seen.
+        await until(lambda: parts.hub.is_ready and parts.follower.is_ready)
         yield Inside(app, client)

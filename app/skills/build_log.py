@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
+from app.skills.regex import compile_possessive
+
 _PIECE_CHARACTERS = 64 * 1024
 MAX_FAILURE_LINES = 40
 LAST_SCREEN = 25
@@ -139,16 +141,15 @@ _UNSEEN_PIECE = (
     r"\[[0-?]*+[ -/]*+[@-~]?+"  # colours, cursor
     r"|[\]PX^_][^\x07\x1b\n]*+(?:\x07|\x1b\\)"  # titles, links
     r"|[ -/]++[0-~]|[0-Z\\-~])"
-    # Not empty: Python 3.11.2 repeats what is empty for ever.
-    r"|(?<=\x9b)(?:[0-?]++[ -/]*+[@-~]?+|[ -/]++[@-~]?+|[@-~]))?+"
+    r"|(?<=\x9b)[0-?]*+[ -/]*+[@-~]?+)?+"
 )
 _CONTROLS = (*map(chr, (0x1B, *range(9), *range(0x0E, 0x1B), *range(0x1C, 0x20), *range(0x7F, 0xA0))), "\ufeff")
 """Sixty searches for one character take 2 ms a MiB, one for their class 8 ms."""
 _SEQUENCE_MARKS = ("\x1b", "\x9b", "\x07")
 _GONE = {ord(control): None for control in _CONTROLS if control not in _SEQUENCE_MARKS}
-_UNSEEN = re.compile(_UNSEEN_PIECE)
+_UNSEEN = compile_possessive(_UNSEEN_PIECE)
 _BLANK_RUN = re.compile("  [ ]*+")
-_PIECE = re.compile(rf"(?:{_UNSEEN_PIECE}|\r)++|([{_BLANKS}]++)|([^{_CONTROL}{_BLANKS}\r]++)")
+_PIECE = compile_possessive(rf"(?:{_UNSEEN_PIECE}|\r)++|([{_BLANKS}]++)|([^{_CONTROL}{_BLANKS}\r]++)")
 
 
 def _shown(raw: str) -> tuple[int, int]:
@@ -209,7 +210,9 @@ _SOURCE = (
     r"|#\d++ (?:\d++\.\d++ )?+"  # buildkit
     r"|\[?(?:pod|deployment|job|statefulset|daemonset)/[\w./-]++(?:\]|:) "  # kubectl logs --prefix
 )
-_PREFIX = re.compile(rf"(?=[\[\d#:spdjA-Z]|[\w.-]++ \|)(?:{_STAMP}|{_MARK})*+(?:{_SOURCE})?+(?:{_STAMP}|{_MARK})*+")
+_PREFIX = compile_possessive(
+    rf"(?=[\[\d#:spdjA-Z]|[\w.-]++ \|)(?:{_STAMP}|{_MARK})*+(?:{_SOURCE})?+(?:{_STAMP}|{_MARK})*+"
+)
 
 _LINES_TO_A_HINT = 100
 _HINTS = (

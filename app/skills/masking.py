@@ -34,6 +34,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from app.skills.regex import compile_possessive
+
 
 class Cut(NamedTuple):
     """`[start:end]` of the original became the placeholder at `[masked_start:masked_end]` of the masked text."""
@@ -248,7 +250,7 @@ _PLAIN = (
     # Marks that nothing can begin with.
     r"|[^\w<\"'`/\\.~$@%+#:\[-]++|[-:.\[](?![\w./\\:-])"
 )
-_TOKEN = re.compile(
+_TOKEN = compile_possessive(
     # The plain parts go by inside the regular expression; then comes one kind, or else one word or mark is left alone.
     # (At the end nothing may be left: without `\Z` the search would begin anew at every character of a plain end.)
     rf"(?:{_PLAIN})*+(?:{_alternatives()}|[A-Z]{{2,10}}+-\d++(?!\w)|\w++|\W|\Z)"

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from app.skills.build_log import read_log
 from app.skills.masking import Masked, literals, mask
+from app.skills.regex import compile_possessive
 
 ANCHOR_LENGTH = 16
 ANCHOR_VARIETY = 3
@@ -28,7 +29,7 @@ WORD = 3
 _SAMPLE = 64
 """Characters of a pattern that are looked at first: nearly always they tell enough."""
 
-_CLEAN = re.compile(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
+_CLEAN = compile_possessive(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
 """One line, single blanks, nothing that acts on a terminal."""
 
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*")
