@@ -77,7 +77,9 @@ def _find(connection: Connection, requests: Sequence[Request]) -> dict[tuple[int
             _KEY.c.created_at < iso(datetime.now(UTC) - IDEMPOTENCY_KEPT_FOR),
         )
     )
-    rows = connection.execute(sa.select(_KEY).where(_KEY.c.network_id.in_(networks), _KEY.c.key.in_(keys)))
+    # Held, where rows can be held: a commit that changed nothing else then waits for a standby as the first one did.
+    held = sa.select(_KEY).where(_KEY.c.network_id.in_(networks), _KEY.c.key.in_(keys)).with_for_update(read=True)
+    rows = connection.execute(held.order_by(_KEY.c.network_id, _KEY.c.key))
     return {(row.network_id, row.key): row for row in rows}
 
 

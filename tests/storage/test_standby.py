@@ -49,18 +49,44 @@ def test_nothing_is_answered_that_a_halted_standby_lacks(pair: Pair, tmp_path: P
     assert set(names) <= found
 
 
-def test_wait_for_a_standby_that_an_operator_cancels_is_not_a_success(pair: Pair, tmp_path: Path) -> None:
-    waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 
+
+def test_wait_for_a_standby_that_an_operator_cancels_is_not_a_success(pair: Pair, tmp_path: Path) -> None:
     async def go() -> int:
         async with application(tmp_path, database_url=pair.url, index_folder="memory") as cin:
             await cin.capture(make_skill())
             pair.halt_standby()
             capturing = asyncio.create_task(cin.client.post("/skills", json=make_skill()))
-            await until(lambda: bool(pair.primary.execute(waiting)), 3)
-            pair.primary.execute(f"SELECT pg_cancel_backend(({waiting}))")
+            await until(lambda: bool(pair.primary.execute(WAITING)), 3)
+            pair.primary.execute(f"SELECT pg_cancel_backend(({WAITING}))")
             return (await within(capturing, 3)).status_code
 
     assert run(go()) == 503
     with psycopg.connect(pair.primary.url(pair.database)) as connection:
         assert connection.execute("SELECT count(*) FROM skill").fetchone() == (2,)
+
+
+def test_replay_is_answered_only_when_the_standby_has_the_first(pair: Pair, tmp_path: Path) -> None:
+    """The first one is committed on the primary, and nobody was told so; a replay writes nothing of its own."""
+
+    async def go() -> list[int]:
+        async with application(tmp_path, database_url=pair.url, index_folder="memory") as cin:
+            skill, key = make_skill(), {"Idempotency-Key": "once"}
+
+            async def capture() -> int:
+                return (await cin.client.post("/skills", json=skill, headers=key)).status_code
+
+            pair.halt_standby()
+            first = asyncio.create_task(capture())
+            await until(lambda: bool(pair.primary.execute(WAITING)), 3)
+            pair.primary.execute(f"SELECT pg_cancel_backend(({WAITING}))")
+            statuses = [await within(first, 3)]
+            replay = asyncio.create_task(capture())
+            await until(lambda: replay.done() or bool(pair.primary.execute(WAITING)), 3)
+            assert not replay.done()
+            pair.resume_standby()
+            return [*statuses, await within(replay, 10), await within(capture(), 10)]
+
+    assert run(go()) == [503, 201, 201]
+    assert pair.primary.execute("SELECT count(*) FROM skill", database=pair.database) == [(1,)]
