@@ -44,7 +44,12 @@ class AsyncClient:
         self._address = Address.resolve(url, agent, api_key)
         self._timeout = timeout
         self._tries = tries
-        self._http = httpx.AsyncClient(base_url=self._address.url, headers=self._address.headers(), transport=transport)
+        self._http = httpx.AsyncClient(
+            base_url=self._address.url,
+            headers=self._address.headers(),
+            transport=transport,
+            verify=self._address.needs_certificates,
+        )
 
     @property
     def url(self) -> str:

@@ -43,7 +43,12 @@ class Client:
         self._address = Address.resolve(url, agent, api_key)
         self._timeout = timeout
         self._tries = tries
-        self._http = httpx.Client(base_url=self._address.url, headers=self._address.headers(), transport=transport)
+        self._http = httpx.Client(
+            base_url=self._address.url,
+            headers=self._address.headers(),
+            transport=transport,
+            verify=self._address.needs_certificates,
+        )
 
     @property
     def url(self) -> str:

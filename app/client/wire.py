@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
+from urllib.request import getproxies
 
 import httpx
 import msgspec
@@ -65,6 +66,11 @@ class Address:
         for name, value in (("agent", self.agent), ("api_key", self.api_key)):
             if value and not (value.isascii() and value.isprintable()):
                 raise CINError(f"The {name} {value!r} cannot be sent: use printable ASCII characters.")
+
+    @property
+    def needs_certificates(self) -> bool:
+        """Whether TLS may be spoken, to the server or to a proxy. Reading all authorities' certificates takes 40 ms."""
+        return self.url.startswith("https:") or bool(getproxies())
 
     def headers(self) -> dict[str, str]:
         named = {"CIN-Agent": self.agent, "Authorization": self.api_key and f"Bearer {self.api_key}"}

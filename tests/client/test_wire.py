@@ -6,6 +6,7 @@ import pytest
 
 import app.client
 from app.client import AnswerNotUnderstood, CINError, Client, InvalidInput
+from app.client.wire import Address
 
 
 def client(answer: httpx.Response, seen: list[httpx.Request] | None = None) -> Client:
@@ -31,6 +32,17 @@ def test_client_takes_what_is_not_given_from_the_environment(monkeypatch: pytest
     monkeypatch.setenv("CIN_AGENT", "tester")
     with Client() as cin:
         assert (cin.url, cin.agent) == ("http://elsewhere.test:1", "tester")
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "needs"),
+    [("http://cin.test", "", False), ("https://cin.test", "", True), ("http://cin.test", "https://proxy.test", True)],
+)
+def test_certificates_are_read_where_tls_may_be_spoken(
+    url: str, proxy: str, needs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    assert Address.resolve(url, None, None).needs_certificates is needs
 
 
 @pytest.mark.parametrize("url", ["localhost:8005", "ftp://x", "http://", "http://x:port"])
