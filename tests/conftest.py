@@ -1,5 +1,6 @@
 """Servers for tests: real processes on free ports and databases of their own, ended when the test is over."""
 
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +16,11 @@ from tests.valkey import Valkey
 
 BACKENDS = ["sqlite", "postgres"]
 
+# Every HTTP client reads the certificates of all authorities, which takes 40 ms; nothing here speaks TLS, so one will do.
+_CERTIFICATE = Path(__file__).parent / "certificate.pem"
+os.environ["SSL_CERT_FILE"] = str(_CERTIFICATE)
+# What is started again and again need not be compiled each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A suite that a shell started in the background has SIGINT ignored, and would hand that down to what it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -35,7 +35,7 @@ def test_copy_that_is_interrupted_says_how_to_go_on_and_keeps_the_server_out(
     fresh_server: Server, postgres: Postgres
 ) -> None:
     with Client(fresh_server.url) as cin:
-        cin.capture_many({"pattern": f"pattern {n}", "resolution": "Do it. " * 10_000} for n in range(300))
+        cin.capture_many({"pattern": f"pattern {n}", "resolution": "Do it. " * 10_000} for n in range(120))
     assert fresh_server.stop() == 0
     source, target = f"sqlite:///{fresh_server.database}", postgres.empty()
     name = target.split("/")[3].partition("?")[0]

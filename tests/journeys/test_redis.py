@@ -134,14 +134,16 @@ def test_answers_of_another_process_are_never_older_than_the_own_index(
                 tier = RedisAnswers(redis, parts.network)
                 sharing = Matcher(parts.network, parts.follower, AnswerCache(metrics, max_bytes=0, shared=tier))
                 plain = Matcher(parts.network, parts.follower, AnswerCache(Metrics(), max_bytes=0))
-                for _ in range(250):
+                for _ in range(100):
                     await asyncio.to_thread(change, api)
                     for message in chance.sample(messages, 2):
                         question = MatchQuestion(message, None, 5)
                         await asyncio.to_thread(match, other, message)
+                        before = await plain.match(question, as_json)
                         answered = await sharing.match(question, as_json)
-                        right = await plain.match(question, as_json)
-                        assert answered.body == right.body or is_newer(answered.body, right.body)
+                        right = await plain.match(question, as_json)  # the change may have come meanwhile
+                        everything = await plain.match(MatchQuestion(message, None, 50), as_json)
+                        assert answered.body in (before.body, right.body) or is_newer(answered.body, everything.body)
                 taken, found = (
                     metrics.registry.get_sample_value("cin_answers_total", {"tier": tier}) or 0
                     for tier in ("shared", "found")
@@ -168,18 +170,23 @@ def test_answers_of_another_process_are_never_older_than_the_own_index(
         httpx.Client(base_url=other.url) as api,
     ):
         taken, found = run(go(other, api))
-    assert taken > 50
+    assert taken > 10
     assert found > 0
 
 
-def is_newer(answered: bytes, right: bytes) -> bool:
-    """Whether it has the same versions of the same skills, and counters that are newer, if not the same."""
-    theirs, ours = ({m["skill"]["id"]: m["skill"] for m in orjson.loads(each)["matches"]} for each in (answered, right))
-    return theirs.keys() == ours.keys() and all(
-        theirs[id]["position"] == ours[id]["position"]
-        and theirs[id]["captures"] >= ours[id]["captures"]
-        and theirs[id]["usage_count"] >= ours[id]["usage_count"]
-        for id in ours
+def is_newer(answered: bytes, everything: bytes) -> bool:
+    """Whether it has skills as they are, with counters that are newer here and there and none that are older."""
+    theirs, ours = (
+        {m["skill"]["id"]: m["skill"] for m in orjson.loads(each)["matches"]} for each in (answered, everything)
+    )
+    counters = [
+        (theirs[id][name], ours[id][name]) for id in theirs.keys() & ours.keys() for name in ("captures", "usage_count")
+    ]
+    return (
+        theirs.keys() <= ours.keys()
+        and all(theirs[id]["position"] == ours[id]["position"] for id in theirs)
+        and all(their >= our for their, our in counters)
+        and any(their > our for their, our in counters)
     )
 
 

@@ -55,6 +55,7 @@ class Planner:
     def __enter__(self) -> Self:
         self._runner.__enter__()
         self.cin: Inside = self.run(self._open.enter_async_context(application(self._file.parent, poll_seconds=3_600)))
+        self.run(settle(self.cin))
         return self
 
     def __exit__(
@@ -77,6 +78,13 @@ class Planner:
         with closing(sqlite3.connect(self._file)) as connection:
             rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
             return Plan(" ".join(sql.split()), [step for _, _, _, step in rows])
+
+
+async def settle(cin: Inside) -> None:
+    """Let those who follow the log have read it, so that they send nothing more by themselves."""
+    head = (await cin.capture(make_skill()))["position"].rpartition("-")[2]
+    assert await cin.parts.hub.reached(int(head), 10)
+    assert await cin.parts.follower.reached(int(head), 10)
 
 
 @contextmanager

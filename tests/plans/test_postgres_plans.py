@@ -15,7 +15,7 @@ from app.eventlog.notifier import LocalNotifier
 from app.eventlog.retention import Retention, RetentionRule
 from tests.factories import make_skill
 from tests.inside import Inside, application
-from tests.plans.planning import recorded, seed
+from tests.plans.planning import recorded, seed, settle
 from tests.plans.test_query_plans import FILTERS, SORTS
 from tests.postgres import Postgres
 from tests.storage.test_postgres import name_of
@@ -50,6 +50,7 @@ def planner(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
         runner.run(seed(folder, database_url=url))
         postgres.execute("ANALYZE", database=name_of(url))
         cin = runner.run(stack.enter_async_context(application(folder, database_url=url, poll_seconds=3_600)))
+        runner.run(settle(cin))
         try:
             yield Planner(cin, runner, url)
         finally:

@@ -89,7 +89,7 @@ def kept(tmp_path: Path) -> Iterator[IndexFolder]:
         yield folder
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=_histories)
 def test_answers_are_those_of_an_index_made_anew_and_of_a_plain_look(
     folder: Path, kept: IndexFolder, history: list[Callable[[History], Any]]

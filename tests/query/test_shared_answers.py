@@ -122,7 +122,7 @@ _steps = st.lists(st.one_of(_changes, _moves, _asks, _asks), max_size=40)
 _serial = iter(range(10**9))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 def test_answer_of_another_process_is_right_or_found_anew(
     tmp_path: Path, steps: list[Callable[[History, list[Process]], Any]]

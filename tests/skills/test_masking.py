@@ -446,7 +446,7 @@ MESSAGES = st.lists(st.tuples(st.sampled_from(PIECES), GLUE), max_size=12).map(
 ANY_TEXT = MESSAGES | st.lists(st.sampled_from(PIECES)).map("".join) | st.text()
 
 
-@settings(derandomize=True, max_examples=2_000)
+@settings(derandomize=True, max_examples=1_000)
 @given(MESSAGES | st.text())
 def test_mask_of_a_masked_text_changes_nothing(text: str) -> None:
     masked = mask(text).text
