@@ -73,8 +73,9 @@ WHAT_TO_DO: Mapping[type[CINError], str] = {
     errors.BodyTooLarge: "Send less: several batches, or a shorter skill.",
     errors.MediaTypeUnsupported: "Send the header `Content-Type` that `detail` names.",
     errors.StreamLimitReached: "Come back after `Retry-After`. The operator raises `CIN_MAX_STREAMS`. "
-    "A browser is answered 200 and a longer `retry:` instead, because an EventSource gives up on 503.",
-    errors.Unavailable: "Send it again after `Retry-After`, with the same `Idempotency-Key`.",
+    "On `/stream` a browser is answered 200 and `retry:` instead, because an EventSource gives up on 503.",
+    errors.Unavailable: "Send it again after `Retry-After`, with the same `Idempotency-Key`. "
+    "On `/stream` a browser is answered 200 and `retry:` instead.",
     errors.StorageFull: "Nothing was changed. Make room on the server's disk; captures go on without a restart.",
 }
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from sse_starlette import EventSourceResponse
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import StreamLimitReached, Unavailable
@@ -151,6 +152,12 @@ class StreamResponse(EventSourceResponse):
             return blocks + self._hub.reset(self._start.reset, self._start.after)
         # Without it, a client that is cut before its first event would resume from nowhere.
         return blocks + frames.cursor(bounds.position(self._start.after))
+
+
+def come_back(seconds: int) -> Response:
+    """What an EventSource is answered where others are answered 503, on which it would give up for good."""
+    block = f"retry: {jitter(1_000 * seconds)}\n\n"
+    return Response(block, headers={"Cache-Control": "no-store"}, media_type="text/event-stream")
 
 
 def jitter(milliseconds: int) -> int:

@@ -1,8 +1,10 @@
 """The stream of events."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
@@ -11,11 +13,29 @@ from app.dependencies import DeliveriesDep, HubDep, NetworkDep, PartsDep
 from app.models import EventType
 from app.models.types import AgentName, ErrorType, Tag
 from app.problems import responses
-from app.routers.sse import StreamResponse
+from app.routers.sse import StreamResponse, come_back
 from app.skills.filters import EventFilter
 from app.stream import start as starting
 
-router = APIRouter(tags=["subscription"])
+
+class StreamRoute(APIRoute):
+    """A route that tells a browser to come back where it tells others `Retry-After`, before a stream is begun."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_or_come_back(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except errors.CINError as error:
+                if error.retry_after_seconds is None or not _is_browser(request):
+                    raise
+                return come_back(error.retry_after_seconds)
+
+        return handle_or_come_back
+
+
+router = APIRouter(tags=["subscription"], route_class=StreamRoute)
 
 _DESCRIPTION = """Subscribe to what is captured, revised and retired, as server-sent events.
 

@@ -1,6 +1,7 @@
 """Operations: alive, ready, measured, and honest about what it is."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from app import __version__
+from app.errors import CINError, StorageFull, Unavailable
 from app.eventlog.log import EventLog
 from app.eventlog.notifier import LocalNotifier
 from app.main import create_app
@@ -21,6 +23,8 @@ from tests.server import Server
 from tests.streams import EventStream
 
 T = TypeVar("T")
+
+BROWSER = {"Sec-Fetch-Mode": "cors"}
 
 
 def inside(folder: Path, look: Callable[[Inside], Awaitable[T]]) -> T:
@@ -113,10 +117,43 @@ def test_draining_server_is_not_ready_and_takes_no_streams_but_answers(tmp_path:
 def test_draining_server_lets_a_browser_come_back(tmp_path: Path) -> None:
     async def look(cin: Inside) -> httpx.Response:
         await cin.parts.hub.drain(0, 2_000)
-        return await cin.client.get("/stream", headers={"Sec-Fetch-Mode": "cors"})
+        return await cin.client.get("/stream", headers=BROWSER)
 
     answer = inside(tmp_path, look)
     assert (answer.status_code, answer.text.startswith("retry: ")) == (200, True)
+
+
+def test_between_two_lives_of_the_log_a_browser_is_told_to_come_back(tmp_path: Path) -> None:
+    async def look(cin: Inside) -> list[httpx.Response]:
+        cin.app.state.parts = None
+        asked = [("/stream", BROWSER), ("/stream", {}), ("/skills", BROWSER)]
+        return [await cin.client.get(path, headers=headers) for path, headers in asked]
+
+    browser, *others = inside(tmp_path, look)
+    assert (browser.status_code, browser.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+    assert re.fullmatch(r"retry: \d+\n\n", browser.text)
+    for answer in others:
+        problem(answer, 503, "unavailable")
+
+
+@pytest.mark.parametrize("error", [Unavailable, StorageFull])
+def test_browser_whose_agent_cannot_be_read_or_written_comes_back(tmp_path: Path, error: type[CINError]) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error("Not now.")
+
+    async def look(cin: Inside) -> list[httpx.Response]:
+        cin.parts.deliveries.joined_stream = fail  # type: ignore[method-assign]  # as a database in trouble does
+        return [await cin.client.get("/stream?agent=a", headers=headers) for headers in (BROWSER, {})]
+
+    browser, other = inside(tmp_path, look)
+    assert browser.status_code == 200
+    (milliseconds,) = re.findall(r"^retry: (\d+)\n\n$", browser.text)
+    assert 0.5 <= int(milliseconds) / 1_000 / int(other.headers["retry-after"]) <= 1.5
+    problem(other, error.status, error.slug)
+
+
+def test_browser_that_asks_for_what_cannot_be_is_refused_for_good(api: httpx.Client) -> None:
+    problem(api.get("/stream?since=yesterday", headers=BROWSER), 422, "invalid-input")
 
 
 def test_info_says_what_runs_and_what_it_promises(api: httpx.Client) -> None:
