@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from contextlib import suppress
-from typing import Protocol
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol
 from weakref import WeakSet
 
 
@@ -61,3 +62,15 @@ class LocalNotifier:
         wake = Wake()
         self._wakes[network_id].add(wake)
         return wake
+
+
+@asynccontextmanager
+async def hearing_and_telling(hear: Coroutine[Any, Any, None], tell: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run what hears other processes and what tells them until the end of the block."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(hear, name="wakes-heard"), tasks.create_task(tell, name="wakes-told")]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()

@@ -8,14 +8,14 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
 import structlog
 
-from app.eventlog.notifier import LocalNotifier, Wake
+from app.eventlog.notifier import LocalNotifier, Wake, hearing_and_telling
 from app.storage.postgres import parameters
 
 log = structlog.get_logger(__name__)
@@ -33,13 +33,8 @@ Connection = psycopg.AsyncConnection[Any]
 async def open_postgres_notifier(url: str) -> AsyncIterator["PostgresNotifier"]:
     """A notifier that listens and tells until the end of the block. Opens, and without a server goes on trying."""
     notifier = PostgresNotifier(url)
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work, name=name) for name, work in notifier.works()]
-        try:
-            yield notifier
-        finally:
-            for task in running:
-                task.cancel()
+    async with hearing_and_telling(notifier.hear(), notifier.tell()):
+        yield notifier
 
 
 class PostgresNotifier:
@@ -66,10 +61,13 @@ class PostgresNotifier:
                 self._hearing.reschedule(asyncio.get_running_loop().time())
         return self._local.listen(network_id)
 
-    def works(self) -> Iterator[tuple[str, Any]]:
-        """What runs until it is cancelled."""
-        yield "wakes-heard", self._connected(self._hear, "wakes_not_heard")
-        yield "wakes-told", self._connected(self._tell, "wakes_not_told")
+    async def hear(self) -> None:
+        """Wake the followers of this process when others say so, until cancelled."""
+        await self._connected(self._hear, "wakes_not_heard")
+
+    async def tell(self) -> None:
+        """Tell the others, until cancelled."""
+        await self._connected(self._tell, "wakes_not_told")
 
     async def _connected(self, work: Callable[[Connection], Awaitable[None]], trouble: str) -> None:
         """Do `work` on a connection for ever, and on a new one when that is lost."""

@@ -6,12 +6,12 @@ everybody is woken for what was missed; meanwhile followers poll.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
 
-from app.eventlog.notifier import LocalNotifier, Wake
+from app.eventlog.notifier import LocalNotifier, Wake, hearing_and_telling
 from app.storage.breaker import Breaker
 from app.storage.redis import CONNECT_SECONDS, TROUBLE, Connection, Redis, RedisTrouble
 
@@ -28,13 +28,8 @@ _AGAIN_SECONDS = 0.2
 async def open_redis_notifier(redis: Redis) -> AsyncIterator["RedisNotifier"]:
     """A notifier that listens and tells until the end of the block. Opens, and without a server goes on trying."""
     notifier = RedisNotifier(redis)
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(work, name=name) for name, work in notifier.works()]
-        try:
-            yield notifier
-        finally:
-            for task in running:
-                task.cancel()
+    async with hearing_and_telling(notifier.hear(), notifier.tell()):
+        yield notifier
 
 
 class RedisNotifier:
@@ -57,12 +52,8 @@ class RedisNotifier:
         self._networks.add(network_id)
         return self._local.listen(network_id)
 
-    def works(self) -> Iterator[tuple[str, Coroutine[object, object, None]]]:
-        """What runs until it is cancelled."""
-        yield "wakes-heard", self._listen()
-        yield "wakes-told", self._tell()
-
-    async def _listen(self) -> None:
+    async def hear(self) -> None:
+        """Wake the followers of this process when others say so, until cancelled."""
         breaker = Breaker()
         while True:
             breaker.probe()
@@ -78,6 +69,21 @@ class RedisNotifier:
             finally:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(breaker.pause_seconds())
+
+    async def tell(self) -> None:
+        """Tell the others, until cancelled."""
+        while True:
+            await self._moved.wait()
+            await self._redis.up()
+            self._moved.clear()
+            telling, self._untold = self._untold, set()
+            try:
+                for network_id in sorted(telling):
+                    await self._redis.ask("PUBLISH", self._channel(network_id), self._self)
+            except RedisTrouble:
+                self._untold |= telling
+                self._moved.set()
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _hear(self, connection: Connection, breaker: Breaker) -> None:
         """Pass on what is said, until the connection is lost. Raises one of `TROUBLE`."""
@@ -105,20 +111,6 @@ class RedisNotifier:
             network = content[1].rpartition(b":")[2]
             if network.isdigit() and int(network) in self._networks:
                 self._local.wake_from_elsewhere(int(network))
-
-    async def _tell(self) -> None:
-        while True:
-            await self._moved.wait()
-            await self._redis.up()
-            self._moved.clear()
-            telling, self._untold = self._untold, set()
-            try:
-                for network_id in sorted(telling):
-                    await self._redis.ask("PUBLISH", self._channel(network_id), self._self)
-            except RedisTrouble:
-                self._untold |= telling
-                self._moved.set()
-                await asyncio.sleep(_AGAIN_SECONDS)
 
     def _channel(self, network: int | str) -> str:
         return f"{self._redis.name}:moved:{network}"

@@ -8,15 +8,23 @@ import pytest
 
 from app.eventlog.notifier import LocalNotifier, Notifier
 from app.eventlog.notifier_postgres import PostgresNotifier
+from app.eventlog.notifier_redis import RedisNotifier
+from app.metrics import Metrics
+from app.storage.redis import Redis
 from tests.inside import run, within
 
+# Followers in the same process need no server.
 
-def not_connected() -> Notifier:
-    """Its followers in the same process need no server."""
+
+def postgres_notifier() -> Notifier:
     return PostgresNotifier("postgresql://127.0.0.1:1/nowhere")
 
 
-@pytest.fixture(params=[LocalNotifier, not_connected], ids=["local", "postgres"])
+def redis_notifier() -> Notifier:
+    return RedisNotifier(Redis("redis://127.0.0.1:1/0", "cin:test", Metrics()))
+
+
+@pytest.fixture(params=[LocalNotifier, postgres_notifier, redis_notifier], ids=["local", "postgres", "redis"])
 def open_notifier(request: pytest.FixtureRequest) -> Callable[[], Notifier]:
     opener: Callable[[], Notifier] = request.param
     return opener
