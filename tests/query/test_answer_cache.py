@@ -11,6 +11,7 @@ from app.query.answer_cache import Answer, AnswerCache, Considered, SharedAnswer
 from app.query.clocks import Moment
 from app.query.plan import Plan
 from tests.inside import run, until, within
+from tests.query.drawer import Drawer
 
 
 def make_answer(body: bytes = b"found", offset: int = 1) -> Answer:
@@ -65,19 +66,6 @@ class Asked:
             failure, self.failure = self.failure, None
             raise failure
         return make_answer(body, offset)
-
-
-class Drawer:
-    """A shared tier within this process."""
-
-    def __init__(self) -> None:
-        self.kept: dict[bytes, bytes] = {}
-
-    async def get(self, key: bytes) -> bytes | None:
-        return self.kept.get(key)
-
-    async def put(self, key: bytes, value: bytes) -> None:
-        self.kept[key] = value
 
 
 def test_answer_is_kept() -> None:

@@ -24,24 +24,12 @@ from app.storage.group_commit import GroupCommit
 from app.storage.redis import open_redis
 from app.storage.sqlite import open_sqlite
 from tests.inside import database_in, run, until, within
+from tests.query.drawer import Drawer
 from tests.query.histories import History, begin
 from tests.valkey import Valkey
 
 MESSAGES = ["No module named 'django'", "connection to 10.0.0.7:5432 refused after 30.2s", "the other server of django"]
 TEXTS = ["pip install django", "stop the other server", "raise the limit"]
-
-
-class Drawer:
-    """A shared tier within this process."""
-
-    def __init__(self) -> None:
-        self.kept: dict[bytes, bytes] = {}
-
-    async def get(self, key: bytes) -> bytes | None:
-        return self.kept.get(key)
-
-    async def put(self, key: bytes, value: bytes) -> None:
-        self.kept[key] = value
 
 
 class Process:

@@ -11,6 +11,7 @@ from app.errors import Unavailable
 from app.storage.lane import Job, Lane
 from app.storage.postgres import _WRITE, _lane, engine
 from tests.postgres import Postgres
+from tests.server import wait_until
 
 
 @pytest.fixture
@@ -46,8 +47,7 @@ def notes(lane: Lane) -> int:
 def test_work_given_up_ends_soon_and_commits_nothing(lane: Lane) -> None:
     started = time.monotonic()
     job, running = submit(lane, "INSERT INTO note VALUES ('one')", "SELECT pg_sleep(3)")
-    while not running.running():
-        time.sleep(0.001)
+    wait_until(running.running, what="work that has begun")
     job.give_up()
     with pytest.raises(Exception, match=r"closed|took too long"):
         running.result(10)
