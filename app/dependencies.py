@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from app.capture.recorder import Recorder
 from app.errors import InvalidInput, Unavailable
@@ -43,9 +44,9 @@ class Parts:
     """Whether Redis answers; None without one."""
 
 
-def parts(request: Request) -> Parts:
+def parts(connection: HTTPConnection) -> Parts:
     """The running application's objects. Raises `Unavailable` until they are there."""
-    found: Parts | None = getattr(request.app.state, "parts", None)
+    found: Parts | None = getattr(connection.app.state, "parts", None)
     if found is None:
         raise Unavailable("The server is starting. Try again in a moment.")
     return found

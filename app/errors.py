@@ -2,12 +2,14 @@
 
     CINError
     ├── InvalidInput            422  what was sent breaks a rule; `errors` names each place
+    ├── OriginRefused           403  a WebSocket from a page of another site
     ├── SkillNotFound           404
     ├── AgentNotFound           404
     ├── RouteNotFound           404
     ├── MethodNotAllowed        405
     ├── SkillConflict           409  another skill has that name or that content
     ├── SkillRetired            409
+    ├── AlreadySubscribed       409  on a WebSocket that has its subscription
     ├── IdempotencyKeyInUse     409  the first request with the key is still running
     ├── IdempotencyKeyReused    422  same key, other request
     ├── VersionMissing          428  `If-Match` is required
@@ -58,6 +60,12 @@ class InvalidInput(CINError):
         return {**super().to_problem(), "errors": [{"loc": loc, "msg": msg} for loc, msg in self.errors]}
 
 
+class OriginRefused(CINError):
+    status = 403
+    slug = "origin-refused"
+    title = "Pages of other sites are not served"
+
+
 class SkillNotFound(CINError):
     status = 404
     slug = "skill-not-found"
@@ -92,6 +100,12 @@ class SkillRetired(CINError):
     status = 409
     slug = "skill-retired"
     title = "The skill is retired"
+
+
+class AlreadySubscribed(CINError):
+    status = 409
+    slug = "already-subscribed"
+    title = "A connection has one subscription"
 
 
 class IdempotencyKeyInUse(CINError):

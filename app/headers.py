@@ -1,10 +1,11 @@
 """Request headers that several routes share: how each is read, and what the OpenAPI document says of it."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+from starlette.requests import HTTPConnection
 
 from app.capture.changing import Precondition
 from app.errors import InvalidInput, VersionMissing
@@ -16,6 +17,7 @@ _AGENT = TypeAdapter(AgentName)
 # What captures answer is `"3"`, what reads answer is `"3-1f0c2a"`: both name version 3. A weak tag never matches here.
 _ETAG = re.compile(r'(?<!W/)"([0-9]{1,9})(?:-[0-9a-z]+)?"')
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+_KEY_MESSAGE = "must have 1 to 255 visible ASCII characters"
 
 
 def _header(name: str, description: str, example: str, pattern: str | None = None) -> dict[str, Any]:
@@ -45,7 +47,7 @@ MIN_POSITION = _header(
 )
 
 
-def read_agent(request: Request) -> str:
+def read_agent(request: HTTPConnection) -> str:
     """`CIN-Agent`. Raises `InvalidInput`."""
     name = request.headers.get("cin-agent")
     if name is None:
@@ -61,9 +63,18 @@ def read_idempotency_key(request: Request) -> str | None:
     """`Idempotency-Key`. Raises `InvalidInput`."""
     key = request.headers.get("idempotency-key")
     if key is not None and not _KEY.fullmatch(key):
-        message = "must have 1 to 255 visible ASCII characters"
-        raise InvalidInput(f"`Idempotency-Key` {message}.", [("header.Idempotency-Key", message)])
+        raise InvalidInput(f"`Idempotency-Key` {_KEY_MESSAGE}.", [("header.Idempotency-Key", _KEY_MESSAGE)])
     return key
+
+
+def _idempotency_key(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise ValueError(_KEY_MESSAGE)
+    return key
+
+
+IdempotencyKeyText = Annotated[str, AfterValidator(_idempotency_key)]
+"""An idempotency key where there is no header for it."""
 
 
 def read_if_match(request: Request, *, required: bool) -> Precondition:

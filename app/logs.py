@@ -44,6 +44,7 @@ def configure_logging(log_format: Literal["auto", "console", "json"], level: str
         )
     )
     handler.addFilter(_is_not_a_cancellation)
+    handler.addFilter(_is_not_of_a_socket)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -59,3 +60,11 @@ def configure_logging(log_format: Literal["auto", "console", "json"], level: str
 def _is_not_a_cancellation(record: logging.LogRecord) -> bool:
     """uvicorn reports requests that it cancels at its exit as errors of the application, each with its traceback."""
     return not (record.exc_info and record.exc_info[0] is not None and issubclass(record.exc_info[0], CancelledError))
+
+
+_OF_SOCKETS = ("Invalid UTF-8 sequence received from client.", "ASGI callable returned without completing handshake.")
+
+
+def _is_not_of_a_socket(record: logging.LogRecord) -> bool:
+    """uvicorn reports a WebSocket's bad text with a traceback, and every refused handshake as an error."""
+    return not (record.name == "uvicorn.error" and record.msg in _OF_SOCKETS)

@@ -38,7 +38,7 @@ from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
 from app.query.skill_reader import SkillReader
-from app.routers import agents, capture, docs, operations, query, subscription
+from app.routers import agents, capture, docs, operations, query, sockets, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
 from app.storage.database import Database
@@ -89,6 +89,7 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
     # and take 70.
     for router in (capture.router, query.router, subscription.router, agents.router, operations.router, docs.router):
         app.router.routes.extend(router.routes)
+    app.router.routes.extend(sockets.routes)
     docs.mount_assets(app)
     problems.install(app)
     describe(app)

@@ -13,6 +13,7 @@ from app.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_ANSWERS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -26,36 +27,38 @@ class RequestContext:
         self._histograms: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        if scope["method"] == "HEAD" and scope["path"] != "/stream":
+        method = scope.get("method", "GET")  # a WebSocket's handshake has none in ASGI; it is a GET
+        if method == "HEAD" and scope["path"] != "/stream":
+            method = "GET"
             scope = {
                 **scope,
-                "method": "GET",
+                "method": method,
             }  # answered as GET is; the server, which knows better, leaves out the body
         request_id = _request_id(scope)
         scope["cin.request_id"] = request_id.decode()
 
         def answer(message: Message) -> object:
             # Not a coroutine of its own: it passes on the one it wraps, so a stream's chunks pay one call for it.
-            if message["type"] == "http.response.start":
+            if message["type"] in _ANSWERS:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-                self._count(scope, message["status"], time.perf_counter() - started)
+                self._count(scope, method, message.get("status", 101), time.perf_counter() - started)
             return send(message)
 
         # Never unbound: the server gives each request a task, and so a context, of its own.
         structlog.contextvars.bind_contextvars(request_id=scope["cin.request_id"])
         await self._app(scope, receive, answer)  # type: ignore[arg-type]  # it returns what it should, an awaitable
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _count(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
-        self._histogram(scope["method"], route, status).observe(seconds)
+        self._histogram(method, route, status).observe(seconds)
         if self._access_log:
             log.info(
                 "request_answered",
-                method=scope["method"],
+                method=method,
                 path=scope["path"],
                 status=status,
                 milliseconds=round(seconds * 1000, 2),

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
@@ -22,6 +22,8 @@ MOST_ERRORS = 100
 """What a problem lists of many broken rules."""
 
 MEDIA_TYPE = "application/problem+json"
+
+OUR_FAULT = "This is our fault, not yours. Report it with the request id in `instance`."
 
 
 class ProblemError(BaseModel):
@@ -85,8 +87,13 @@ def problem_response(error: CINError, request_id: str) -> Response:
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    body = orjson.dumps({**error.to_problem(), "instance": request_id})
+    body = orjson.dumps(to_problem(error, request_id))
     return Response(body, error.status, headers, MEDIA_TYPE)
+
+
+def to_problem(error: CINError, request_id: str) -> dict[str, object]:
+    """The members of the problem that says what went wrong."""
+    return {**error.to_problem(), "instance": request_id}
 
 
 def invalid_input(failures: Sequence[Any], root: str) -> InvalidInput:
@@ -111,8 +118,8 @@ def _message(failure: Any) -> str:
     return message[:1].lower() + message[1:] if kind != "value_error" else message
 
 
-def request_id(request: Request) -> str:
-    return str(request.scope.get("cin.request_id", ""))
+def request_id(connection: HTTPConnection) -> str:
+    return str(connection.scope.get("cin.request_id", ""))
 
 
 async def _cin_error(request: Request, error: Exception) -> Response:
@@ -158,8 +165,6 @@ def _allowed_methods(request: Request) -> list[str]:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("request_failed", path=request.url.path, request_id=request_id(request), error=repr(error))
-    response = problem_response(
-        CINError("This is our fault, not yours. Report it with the request id in `instance`."), request_id(request)
-    )
+    response = problem_response(CINError(OUR_FAULT), request_id(request))
     response.headers["X-Request-ID"] = request_id(request)  # this answer passes outside of `RequestContext`
     return response

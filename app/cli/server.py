@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.main import drain
+from app.routers.bodies import BATCH_BYTES
 from app.settings import Settings
 
 
@@ -70,5 +71,11 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # nothing here depends on the client's address
         timeout_keep_alive=75,
+        ws="websockets-sansio",
+        ws_max_size=BATCH_BYTES,  # what is larger than one message may be is read, so that its sender reads why it ends
+        ws_per_message_deflate=False,  # one frame for everybody
+        ws_ping_interval=30,
+        # A reader that takes its time answers behind all that it has still to read; who takes nothing at all is cut sooner.
+        ws_ping_timeout=max(60, 2 * settings.stall_seconds),
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds * 0.3)),
     )

@@ -51,7 +51,7 @@ async def acknowledge_position(
 ) -> Response:
     """Acknowledge everything up to a position. It never moves back."""
     update, _ = await read_model(request, PositionUpdate, SMALL_BYTES)
-    await deliveries.acknowledge(network, name, await _known_offset(update.position, hub))
+    await deliveries.acknowledge(network, name, await known_offset(update.position, hub, "body.position"))
     return Response(status_code=204)
 
 
@@ -122,12 +122,12 @@ def to_public(status: AgentStatus, head: int, epoch: str, connections: Mapping[s
     )
 
 
-async def _known_offset(text: str, hub: Hub) -> int:
+async def known_offset(text: str, hub: Hub, loc: str) -> int:
     """The offset of a position that this log has come to. Raises `InvalidInput` or `PositionUnavailable`."""
     position = Position.parse(text)
     if position is None:
         message = "is not a position; send one as the stream or an answer gave it"
-        raise InvalidInput(f"`body.position` {message}.", [("body.position", message)])
+        raise InvalidInput(f"`{loc}` {message}.", [(loc, message)])
     start = await hub.locate(position)
     if start.reset in ("epoch", "ahead"):
         raise hub.unavailable(start.reset)

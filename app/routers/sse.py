@@ -6,7 +6,6 @@ they do for one stream the hub does for all of them at once, so one task is left
 """
 
 import asyncio
-import os
 import random
 from collections.abc import Coroutine
 from functools import lru_cache
@@ -17,10 +16,11 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import StreamLimitReached, Unavailable
+from app.routers.descriptor import plain_descriptor, write_straight
 from app.skills.filters import EventFilter
-from app.stream import frames
 from app.stream.hub import Hub
 from app.stream.start import Start
+from app.stream.wire_sse import SSE
 
 
 class SseConnection:
@@ -31,39 +31,20 @@ class SseConnection:
     Under any other server all goes through `send`.
     """
 
+    wire = SSE
+
     def __init__(self, send: Send) -> None:
         self._send = send
         self._cycle = getattr(send, "__self__", None)
         self._transport: asyncio.Transport | None = getattr(self._cycle, "transport", None)
-        self._descriptor = _plain_descriptor(self._transport)
+        self._descriptor = plain_descriptor(self._transport)
         self._owner = asyncio.current_task()
 
     def write_now(self, data: bytes) -> bool:
-        """Hand over bytes without a coroutine; False if they must go through `send`.
-
-        uvicorn and uvloop take 24 µs a subscriber for what the system does in 11; written straight to the descriptor
-        it takes 13. Order is kept: nothing is written past a transport that still holds something, and what the system
-        does not take goes there. A descriptor is never used once its transport is closing, for it may be another's.
-        """
-        transport = self._transport
-        if (
-            self._descriptor is None
-            or transport is None
-            or transport.is_closing()
-            or transport.get_write_buffer_size()
-            or not getattr(self._cycle, "chunked_encoding", False)
-        ):
+        """Hand over bytes without a coroutine; False if they must go through `send`."""
+        if self._descriptor is None or not getattr(self._cycle, "chunked_encoding", False):
             return False
-        chunk = _chunk(data)
-        try:
-            taken = os.write(self._descriptor, chunk)
-        except BlockingIOError:
-            taken = 0
-        except OSError:
-            return False  # the connection is gone; `send` and `receive` know what to do about it
-        if taken < len(chunk):
-            transport.write(chunk[taken:])
-        return True
+        return write_straight(self._transport, self._descriptor, _chunk(data))
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
         if self.is_gone():
@@ -88,14 +69,6 @@ class SseConnection:
 
 async def _nothing() -> None:
     pass
-
-
-def _plain_descriptor(transport: asyncio.Transport | None) -> int | None:
-    """The descriptor of a transport that writes to it as it is told, without TLS in between."""
-    if transport is None or transport.get_extra_info("sslcontext") is not None:
-        return None
-    found = transport.get_extra_info("socket")
-    return None if found is None else int(found.fileno())
 
 
 @lru_cache(maxsize=8)
@@ -130,7 +103,7 @@ class StreamResponse(EventSourceResponse):
         try:
             with self._hub.subscribe(connection, self._start.after, self._filter, self._agent) as stream:
                 await send(self._head())
-                await connection.send(self._first_blocks())
+                await connection.send(self._hub.welcome(SSE, self._start, self._retry_milliseconds))
                 self._hub.begin(stream)
                 await _disconnected(receive)
         except (StreamLimitReached, Unavailable):
@@ -138,20 +111,11 @@ class StreamResponse(EventSourceResponse):
                 raise
             # An EventSource gives up for good on 503; after 200 and a clean end it comes back when it is told to.
             await send(self._head())
-            await connection.send(frames.retry(self._retry_milliseconds * 5))
+            await connection.send(SSE.retry(self._retry_milliseconds * 5))
             await connection.finish()
 
     def _head(self) -> Message:
         return {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-
-    def _first_blocks(self) -> bytes:
-        bounds = self._hub.bounds
-        live = self._start.after >= bounds.head
-        blocks = frames.hello(self._hub.network.name, bounds, live=live, retry_milliseconds=self._retry_milliseconds)
-        if self._start.reset:
-            return blocks + self._hub.reset(self._start.reset, self._start.after)
-        # Without it, a client that is cut before its first event would resume from nowhere.
-        return blocks + frames.cursor(bounds.position(self._start.after))
 
 
 def come_back(seconds: int) -> Response:

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
 
 from app import errors
-from app.dependencies import DeliveriesDep, HubDep, NetworkDep, PartsDep
+from app.dependencies import Parts, PartsDep
 from app.models import EventType
 from app.models.types import AgentName, ErrorType, Tag
 from app.problems import responses
 from app.routers.sse import StreamResponse, come_back
 from app.skills.filters import EventFilter
-from app.stream import start as starting
+from app.stream.start import Start, wanted
 
 
 class StreamRoute(APIRoute):
@@ -83,6 +83,10 @@ class StreamParams(BaseModel):
     event: list[EventType] = Field(default_factory=list, max_length=8, description="Events of any of these types.")
     strict: bool = Field(False, description="Answer 410, and not `reset`, for a position that cannot be served.")
 
+    def to_filter(self) -> EventFilter:
+        """Which events are asked for."""
+        return EventFilter(frozenset(self.event), frozenset(self.error_type), frozenset(self.tag))
+
 
 @router.get(
     "/stream",
@@ -100,29 +104,34 @@ class StreamParams(BaseModel):
 async def stream_skills(
     request: Request,
     params: Annotated[StreamParams, Query()],
-    hub: HubDep,
-    deliveries: DeliveriesDep,
-    network: NetworkDep,
     parts: PartsDep,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", description="The last `id:` you have seen; wins over `since`.")
     ] = None,
 ) -> Response:
-    acknowledged = await deliveries.acknowledged(network, params.agent) if params.agent else None
-    start = await hub.locate(starting.wanted(params.since, last_event_id, acknowledged))
-    if start.reset and params.strict:
-        raise hub.unavailable(start.reset)
-    if params.agent:
-        resumed = start.after if last_event_id and not start.reset else None
-        await deliveries.joined_stream(network, params.agent, start.after, resumed)
     return StreamResponse(
-        hub,
-        start,
-        EventFilter(frozenset(params.event), frozenset(params.error_type), frozenset(params.tag)),
+        parts.hub,
+        await find_start(parts, params, params.agent, last_event_id),
+        params.to_filter(),
         agent=params.agent,
         retry_milliseconds=parts.retry_milliseconds,
         for_browser=_is_browser(request),
     )
+
+
+async def find_start(here: Parts, params: StreamParams, agent: str | None, last_seen: str | None) -> Start:
+    """Where a stream starts; its agent is known from then on, and has acknowledged `last_seen` if that can be served.
+
+    Raises `InvalidInput`, and `PositionUnavailable` if the stream is strict.
+    """
+    acknowledged = await here.deliveries.acknowledged(here.network, agent) if agent else None
+    start = await here.hub.locate(wanted(params.since, last_seen, acknowledged))
+    if start.reset and params.strict:
+        raise here.hub.unavailable(start.reset)
+    if agent:
+        resumed = start.after if last_seen and not start.reset else None
+        await here.deliveries.joined_stream(here.network, agent, start.after, resumed)
+    return start
 
 
 def _is_browser(request: Request) -> bool:

@@ -1,19 +1,36 @@
-"""Events as frames: the bytes of the SSE wire, encoded once and sent to everybody.
+"""Events as frames: what filters look at, and the bytes of each wire, encoded once and sent to everybody there."""
 
-Lines end with `\n`.
-"""
-
-from dataclasses import dataclass
-
-import orjson
-from sse_starlette import ServerSentEvent
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from app.eventlog.log import Bounds, LoggedEvent
 from app.models import EventType
 from app.models.position import Position
 
+_AROUND_BYTES = 64
+"""What a wire may write around an event, beside its position and its type."""
 
-@dataclass(frozen=True, slots=True)
+
+class Wire(Protocol):
+    """How a stream is written down. What its methods return may be sent one behind the other, and read again alone."""
+
+    def hello(self, network: str, bounds: Bounds, *, live: bool, retry_milliseconds: int) -> bytes:
+        """The first word of every stream: which log this is, where it begins and ends, and when to come back."""
+
+    def around(self, position: str, type: EventType, size: int) -> tuple[bytes, bytes]:
+        """What stands before and after an event's JSON, which has so many bytes."""
+
+    def reset(self, reason: str, bounds: Bounds) -> bytes:
+        """Says that events were missed, and moves the reader's cursor to the head."""
+
+    def cursor(self, position: Position) -> bytes:
+        """Moves the reader's cursor, and is no event."""
+
+    def retry(self, milliseconds: int) -> bytes:
+        """Says when to come back, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One event, ready to send, and what filters look at."""
 
@@ -21,54 +38,25 @@ class Frame:
     type: EventType
     error_type: str | None
     tags: frozenset[str]
-    sse: bytes
+    position: str
+    data: bytes
+    _encoded: dict[Wire, tuple[bytes, bytes, bytes]] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def size(self) -> int:
+        """The bytes it takes, on whichever wire, within a few."""
+        return len(self.data) + len(self.position) + len(self.type) + _AROUND_BYTES
+
+    def on(self, wire: Wire) -> tuple[bytes, bytes, bytes]:
+        """Its bytes on a wire, in pieces to be joined. Wires share the event's JSON, which is nearly all of it."""
+        found = self._encoded.get(wire)
+        if found is None:
+            before, after = wire.around(self.position, self.type, len(self.data))
+            found = self._encoded[wire] = (before, self.data, after)
+        return found
 
 
 def to_frame(event: LoggedEvent, epoch: str) -> Frame:
-    """The frame of an event. Its JSON has no line ends, so it is one `data:` line, and needs no encoder to find them."""
-    sse = f"id: {epoch}-{event.offset}\nevent: {event.type}\ndata: {event.data}\n\n".encode()
-    return Frame(event.offset, event.type, event.error_type, event.tags, sse)
-
-
-def hello(network: str, bounds: Bounds, *, live: bool, retry_milliseconds: int) -> bytes:
-    """The first block of every stream: when to come back, which log this is, and where it begins and ends."""
-    block = _block(
-        event="hello",
-        data=_json(
-            network=network,
-            epoch=bounds.epoch,
-            head=str(bounds.position(bounds.head)),
-            earliest=str(bounds.position(bounds.earliest)),
-            mode="live" if live else "replay",
-        ),
-    )
-    return retry_line(retry_milliseconds) + block
-
-
-def reset(reason: str, bounds: Bounds) -> bytes:
-    """Says that events were missed. Carries the head as its id, so that the next resume starts from there."""
-    head = bounds.position(bounds.head)
-    data = _json(reason=reason, earliest=str(bounds.position(bounds.earliest)), head=str(head))
-    return _block(event="reset", data=data, id=head)
-
-
-def cursor(position: Position) -> bytes:
-    """A block with an id alone: it moves the reader's cursor and is no event (HTML, server-sent events, 9.2.6)."""
-    return b"id: %s\n\n" % str(position).encode()
-
-
-def retry(milliseconds: int) -> bytes:
-    """A block that says when to come back, and nothing else."""
-    return retry_line(milliseconds) + b"\n"
-
-
-def retry_line(milliseconds: int) -> bytes:
-    return b"retry: %d\n" % milliseconds
-
-
-def _block(*, data: str, event: str, id: Position | None = None) -> bytes:
-    return ServerSentEvent(data=data, event=event, id=str(id) if id else None, sep="\n").encode()
-
-
-def _json(**members: str) -> str:
-    return orjson.dumps(members).decode()
+    """The frame of an event."""
+    position = f"{epoch}-{event.offset}"
+    return Frame(event.offset, event.type, event.error_type, event.tags, position, event.data.encode())

@@ -20,7 +20,7 @@ from app.eventlog.network import Network
 from app.metrics import Metrics
 from app.models.position import Position
 from app.skills.filters import EventFilter
-from app.stream import frames
+from app.stream.frames import Wire, to_frame
 from app.stream.ring import Ring, Slice, slices
 from app.stream.start import Asked, Reason, Start, position_unavailable, resolve
 from app.stream.subscription import Connection, Subscription, Suspended
@@ -113,27 +113,40 @@ class Hub:
             )
         stream = Subscription(connection, after, event_filter, agent)
         self._streams[stream] = None
-        if agent is not None:
-            self.connected[agent] += 1
+        self._connect(agent)
         self._metrics.streams.set(len(self._streams))
         try:
             yield stream
         finally:
             self._remove(stream)
 
+    def direct(self, stream: Subscription, after: int, event_filter: EventFilter, agent: str | None) -> None:
+        """Say where a stream that has not begun starts, what it wants and who reads it, if that was not known before."""
+        if stream in self._streams:
+            self._disconnect(stream.agent)
+            self._connect(agent)
+        stream.cursor, stream.event_filter, stream.agent = after, event_filter, agent
+
+    def welcome(self, wire: Wire, start: Start, retry_milliseconds: int) -> bytes:
+        """What every stream begins with: `hello`, and where it stands."""
+        bounds = self.bounds
+        live = start.after >= bounds.head
+        hello = wire.hello(self.network.name, bounds, live=live, retry_milliseconds=retry_milliseconds)
+        if start.reset:
+            return hello + self._reset(wire, start.reset, start.after)
+        # Without it, a client that is cut before its first event would resume from nowhere.
+        return hello + wire.cursor(bounds.position(start.after))
+
     def begin(self, stream: Subscription) -> None:
         """Let the stream move: its first bytes are sent."""
+        if stream not in self._streams:
+            return  # drained meanwhile
         self._live[stream] = None
         self._metrics.deliveries.inc(self._advance(stream, time.monotonic()))
 
     def unavailable(self, reason: Reason) -> PositionUnavailable:
         """The error that says why a position cannot be served."""
         return position_unavailable(reason, self.bounds)
-
-    def reset(self, reason: Reason, after: int) -> bytes:
-        """The block that says so on a stream which goes on after an offset: its head, wherever the log's is by now."""
-        self._metrics.resets.labels(reason).inc()
-        return frames.reset(reason, Bounds(self.network.epoch, after, self._trimmed))
 
     # Running
 
@@ -181,7 +194,7 @@ class Hub:
 
     def _take(self, page: Page) -> None:
         for event in page.events:
-            self._ring.append(frames.to_frame(event, self.network.epoch))
+            self._ring.append(to_frame(event, self.network.epoch))
         if page.bounds is not None:
             self._trimmed = page.bounds.trimmed
             if self._ring.head >= page.bounds.head:
@@ -200,11 +213,16 @@ class Hub:
 
     # Moving one stream
 
+    def _reset(self, wire: Wire, reason: Reason, after: int) -> bytes:
+        """Says so on a stream which goes on after an offset: its head, wherever the log's is by now."""
+        self._metrics.resets.labels(reason).inc()
+        return wire.reset(reason, Bounds(self.network.epoch, after, self._trimmed))
+
     def _advance(self, stream: Subscription, present: float) -> int:
         """Move a live stream to the head, or let it fall behind; returns how many events it took."""
         delivered = 0
         while stream.cursor < self._ring.head:
-            piece = self._ring.after(stream.cursor, stream.event_filter)
+            piece = self._ring.after(stream.cursor, stream.event_filter, stream.wire)
             if piece is None:
                 self._fall_behind(stream)
                 break
@@ -255,14 +273,13 @@ class Hub:
                 await stream.send(piece.data)
                 self._metrics.deliveries.inc(piece.events)
             elif time.monotonic() - stream.sent_at > self._limits.heartbeat_seconds:
-                await stream.send(
-                    frames.cursor(self.bounds.position(piece.end))
-                )  # a long way with nothing that matches
+                # A long way with nothing that matches.
+                await stream.send(stream.wire.cursor(self.bounds.position(piece.end)))
             stream.cursor = piece.end
 
     async def _pieces(self, stream: Subscription) -> Iterator[Slice]:
         """The next slices for a stream that is behind: from the ring if it goes back so far, else from the log."""
-        ready = self._ring.after(stream.cursor, stream.event_filter)
+        ready = self._ring.after(stream.cursor, stream.event_filter, stream.wire)
         if ready is not None:
             return iter([ready])
         self._metrics.log_reads.inc()
@@ -270,9 +287,9 @@ class Hub:
             page = await self._log.read(self.network.id, stream.cursor, types=stream.event_filter.types)
         except EventsTrimmed as trimmed:
             self._trimmed = trimmed.bounds.trimmed
-            return iter([Slice(self.reset("expired", self._ring.head), self._ring.head, 0)])
-        encoded = (frames.to_frame(event, self.network.epoch) for event in page.events)
-        return slices(encoded, stream.cursor, page.end, stream.event_filter)
+            return iter([Slice(self._reset(stream.wire, "expired", self._ring.head), self._ring.head, 0)])
+        encoded = (to_frame(event, self.network.epoch) for event in page.events)
+        return slices(encoded, stream.cursor, page.end, stream.event_filter, stream.wire)
 
     # Looking after streams
 
@@ -295,10 +312,14 @@ class Hub:
     def _send_heartbeats(self) -> None:
         present = time.monotonic()
         silent_since = present - self._limits.heartbeat_seconds
-        beat = Slice(frames.cursor(self.bounds.position(self._ring.head)), self._ring.head, 0)
+        beats: dict[Wire, Slice] = {}
         # Not those that the fan-out has still to serve: a head sent ahead of its events would skip them on a resume.
         at_head = (stream for stream in self._live if stream.cursor == self._ring.head)
         for stream in [stream for stream in at_head if stream.sent_at <= silent_since]:
+            beat = beats.get(stream.wire)
+            if beat is None:
+                head = self.bounds.position(self._ring.head)
+                beat = beats[stream.wire] = Slice(stream.wire.cursor(head), head.offset, 0)
             if self._push(stream, beat, present):
                 self._metrics.heartbeats.inc()
 
@@ -307,7 +328,7 @@ class Hub:
         behind = [stream for stream in self._streams if stream.task is not None]
         self._metrics.streams_behind.set(len(behind))
         self._metrics.stream_lag.set(max((self._ring.head - stream.cursor for stream in behind), default=0))
-        for stream in behind:
+        for stream in [stream for stream in self._streams if stream.is_waiting]:
             if stream.has_stalled(present, self._limits.stall_seconds):
                 self._metrics.evictions.inc()
                 log.info(
@@ -319,7 +340,7 @@ class Hub:
         self._remove(stream)
         try:
             async with asyncio.timeout(1):
-                await stream.connection.send(frames.retry(retry_milliseconds))
+                await stream.connection.send(stream.wire.retry(retry_milliseconds))
                 await stream.connection.finish()
         except TimeoutError:
             stream.connection.abort()
@@ -336,6 +357,10 @@ class Hub:
         if stream.task is not None and stream.task is not asyncio.current_task():
             stream.task.cancel()
         self._metrics.streams.set(len(self._streams))
+
+    def _connect(self, agent: str | None) -> None:
+        if agent is not None:
+            self.connected[agent] += 1
 
     def _disconnect(self, agent: str | None) -> None:
         if agent is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.skills.filters import EventFilter
-from app.stream.frames import Frame
+from app.stream.frames import Frame, Wire
 
 SLICE_BYTES = 64 * 1024
 """What one write to a subscriber carries at most, one large frame aside: the server's own buffer for a connection."""
@@ -20,19 +20,22 @@ class Slice:
     events: int
 
 
-def slices(frames: Iterable[Frame], after: int, end: int, event_filter: EventFilter) -> Iterator[Slice]:
-    """What of `frames` matches, cut into slices; the last one reaches to `end`, even if it is empty."""
+def slices(frames: Iterable[Frame], after: int, end: int, event_filter: EventFilter, wire: Wire) -> Iterator[Slice]:
+    """What of `frames` matches, cut into slices for a wire; the last one reaches to `end`, even if it is empty."""
     matching: list[bytes] = []
-    size = 0
+    events = size = 0
     for frame in frames:
         if event_filter.matches(frame):
-            if matching and size + len(frame.sse) > SLICE_BYTES:
-                yield Slice(b"".join(matching), after, len(matching))
-                matching, size = [], 0
-            matching.append(frame.sse)
-            size += len(frame.sse)
+            pieces = frame.on(wire)
+            more = sum(map(len, pieces))
+            if events and size + more > SLICE_BYTES:
+                yield Slice(b"".join(matching), after, events)
+                matching, events, size = [], 0, 0
+            matching += pieces
+            events += 1
+            size += more
         after = frame.offset
-    yield Slice(b"".join(matching), end, len(matching))
+    yield Slice(b"".join(matching), end, events)
 
 
 class Ring:
@@ -44,7 +47,7 @@ class Ring:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._frames: OrderedDict[int, Frame] = OrderedDict()
-        self._unfiltered: dict[int, Slice] = {}
+        self._unfiltered: dict[tuple[Wire, int], Slice] = {}
 
     @property
     def start(self) -> int:
@@ -57,23 +60,23 @@ class Ring:
             raise ValueError(f"offset {frame.offset} does not come after {self.head}")
         self.head = frame.offset
         self._frames[frame.offset] = frame
-        self._bytes += len(frame.sse)
+        self._bytes += frame.size
         self._unfiltered.clear()
         while len(self._frames) > self._max_events or (self._bytes > self._max_bytes and len(self._frames) > 1):
-            self._bytes -= len(self._frames.popitem(last=False)[1].sse)
+            self._bytes -= self._frames.popitem(last=False)[1].size
 
-    def after(self, offset: int, event_filter: EventFilter) -> Slice | None:
+    def after(self, offset: int, event_filter: EventFilter, wire: Wire) -> Slice | None:
         """What comes after an offset, up to about `SLICE_BYTES`; None if the ring does not go back so far."""
         if offset < self.start:
             return None
         if event_filter:
-            return self._cut(offset, event_filter)
+            return self._cut(offset, event_filter, wire)
         # Nearly all subscribers are at the same place and want everything: they share one slice.
-        found = self._unfiltered.get(offset)
+        found = self._unfiltered.get((wire, offset))
         if found is None:
-            found = self._unfiltered[offset] = self._cut(offset, event_filter)
+            found = self._unfiltered[wire, offset] = self._cut(offset, event_filter, wire)
         return found
 
-    def _cut(self, offset: int, event_filter: EventFilter) -> Slice:
+    def _cut(self, offset: int, event_filter: EventFilter, wire: Wire) -> Slice:
         frames = (self._frames[each] for each in range(offset + 1, self.head + 1))
-        return next(slices(frames, offset, self.head, event_filter))
+        return next(slices(frames, offset, self.head, event_filter, wire))

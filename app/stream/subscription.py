@@ -12,10 +12,15 @@ from collections.abc import Coroutine, Generator
 from typing import Any, Protocol
 
 from app.skills.filters import EventFilter
+from app.stream.frames import Wire
 
 
 class Connection(Protocol):
     """What a subscription needs of a transport."""
+
+    @property
+    def wire(self) -> Wire:
+        """How what it takes must be written down."""
 
     def write_now(self, data: bytes) -> bool:
         """Hand over bytes at once and in order, if the transport can; False if they must be sent with `send`."""
@@ -57,14 +62,27 @@ class Suspended:
 class Subscription:
     """One open stream. The hub moves its cursor while it is live, its own task while it is behind."""
 
-    __slots__ = ("_unsent", "agent", "connection", "cursor", "event_filter", "moved_at", "sent_at", "task")
+    __slots__ = (
+        "_unsent",
+        "agent",
+        "connection",
+        "cursor",
+        "event_filter",
+        "is_answering",
+        "moved_at",
+        "sent_at",
+        "task",
+        "wire",
+    )
 
     def __init__(self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None) -> None:
         self.connection = connection
+        self.wire = connection.wire
         self.cursor = after
         self.event_filter = event_filter
         self.agent = agent
         self.task: asyncio.Task[None] | None = None
+        self.is_answering = False
         self.sent_at = self.moved_at = time.monotonic()
         self._unsent = 0
 
@@ -89,8 +107,24 @@ class Subscription:
         await self.connection.send(data)
         self.sent_at = self.moved_at = time.monotonic()
 
+    async def answer(self, data: bytes) -> None:
+        """Send what is not of the log, in between. A reader that does not take it has stalled, as with what is."""
+        self.moved_at = time.monotonic()
+        if not self.connection.write_now(data):
+            self.is_answering = True
+            try:
+                await self.connection.send(data)
+            finally:
+                self.is_answering = False
+            self.moved_at = time.monotonic()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits for the reader to take it."""
+        return self.task is not None or self.is_answering
+
     def has_stalled(self, present: float, after_seconds: float) -> bool:
-        """Whether the reader has taken nothing for so long. Asked now and then while it is behind."""
+        """Whether the reader has taken nothing for so long. Asked now and then while it is waiting."""
         unsent = self.connection.unsent()
         if unsent < self._unsent:
             self.moved_at = present

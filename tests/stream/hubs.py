@@ -16,15 +16,19 @@ from app.models import EventType
 from app.skills.filters import EventFilter
 from app.storage.database import Database, Transaction
 from app.storage.sqlite import open_sqlite
+from app.stream.frames import Wire
 from app.stream.hub import Hub, HubLimits
 from app.stream.subscription import Subscription
+from app.stream.wire_sse import SSE
 from tests.factories import make_event
 from tests.inside import database_in
-from tests.streams import Block, parse_blocks
+from tests.streams import Block, parse
 
 
 class Reader:
     """The other end of a stream. It takes what it is sent, until it is told to stop taking."""
+
+    wire: Wire = SSE
 
     def __init__(self) -> None:
         self.received = b""
@@ -43,7 +47,7 @@ class Reader:
 
     @property
     def blocks(self) -> list[Block]:
-        return parse_blocks(self.received)
+        return parse(self.wire, self.received)
 
     @property
     def offsets(self) -> list[int]:

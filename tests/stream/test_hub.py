@@ -9,8 +9,11 @@ from app.errors import StreamLimitReached, Unavailable
 from app.eventlog.notifier import LocalNotifier, Wake
 from app.models.position import Position
 from app.skills.filters import EventFilter
+from app.stream.frames import Wire
 from app.stream.hub import STREAMS_AT_ONCE
 from app.stream.start import Start
+from app.stream.wire_socket import SOCKET
+from app.stream.wire_sse import SSE
 from tests.inside import run, until, within
 from tests.stream.hubs import BrokenReader, DirectReader, Reader, streaming
 
@@ -22,6 +25,13 @@ class LostWakes(LocalNotifier):
 
     def listen(self, network_id: int) -> Wake:
         return Wake()
+
+
+@pytest.fixture(params=[SSE, SOCKET], ids=["sse", "socket"], autouse=True)
+def wire(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """What every reader of a test reads: the hub does not know one wire from the other."""
+    monkeypatch.setattr(Reader, "wire", request.param)
+    return Reader.wire
 
 
 def numbers(first: int, last: int) -> list[int]:
@@ -164,18 +174,18 @@ def test_filtered_stream_keeps_up_though_nothing_matches(tmp_path: Path) -> None
     assert run(go()) == (30, b"")
 
 
-def test_silent_stream_is_told_the_head(tmp_path: Path) -> None:
-    async def go() -> tuple[str, bytes, float]:
+def test_silent_stream_is_told_the_head(tmp_path: Path, wire: Wire) -> None:
+    async def go() -> tuple[bytes, bytes, float]:
         async with streaming(tmp_path, heartbeat_seconds=0.05) as here:
             reader = Reader()
             here.connect(reader, 0, EventFilter(tags=frozenset({"a"})))
             await here.append_and_follow(30, tags=["b"])
-            beat = f"id: {here.network.epoch}-30\n\n"
-            await until(lambda: beat.encode() in reader.received)
-            return beat, reader.blocks[-1].raw, here.measured("cin_heartbeats_total")
+            beat = wire.cursor(Position(here.network.epoch, 30))
+            await until(lambda: beat in reader.received)
+            return beat, reader.received, here.measured("cin_heartbeats_total")
 
     beat, received, counted = run(go())
-    assert received == beat.encode()
+    assert received.endswith(beat)
     assert counted >= 1
 
 
@@ -377,7 +387,7 @@ def test_stream_over_the_limit_is_refused_until_one_ends(tmp_path: Path) -> None
     assert run(go()) == (1, 1)
 
 
-def test_drain_ends_every_stream_in_good_order(tmp_path: Path) -> None:
+def test_drain_ends_every_stream_in_good_order(tmp_path: Path, wire: Wire) -> None:
     async def go() -> tuple[list[bytes], list[bool], int]:
         async with streaming(tmp_path) as here:
             readers = [Reader() for _ in range(20)]
@@ -387,7 +397,7 @@ def test_drain_ends_every_stream_in_good_order(tmp_path: Path) -> None:
             return [reader.received for reader in readers], [reader.finished for reader in readers], here.hub.streams
 
     received, finished, streams = run(go())
-    assert all(each.startswith(b"retry: ") and each.endswith(b"\n\n") for each in received)
+    assert all(each == wire.retry(2_000) for each in received)
     assert all(finished)
     assert streams == 0
 
