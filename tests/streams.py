@@ -68,6 +68,8 @@ def parse_messages(messages: Iterable[str]) -> list[Block]:
             continue
         if kind == "hello":
             message = {"event": "hello", "data": message}
+        elif kind == "retry":
+            message = {"retry": message["milliseconds"]}
         blocks.append(Block(text.encode(), {name: _field(value) for name, value in message.items()}))
     return blocks
 
@@ -208,6 +210,10 @@ class SocketStream(Stream):
             return str(self._socket.recv(READ_SECONDS))
         except ConnectionClosed as closed:
             raise EOFError(f"the socket was closed: {closed}") from None
+
+
+Connect = type[EventStream] | type[SocketStream]
+"""Either way to open a stream."""
 
 
 def _to_message(query: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Subscribe(_Message, StreamParams):
     @classmethod
     def _names_a_place(cls, since: str | None) -> str | None:
         try:
-            parse_since(since or "now")
+            parse_since(since if since is not None else "now")
         except InvalidInput:
             raise ValueError(
                 "is none of `now`, `earliest`, an offset such as 42, and a position such as k3f9-42"

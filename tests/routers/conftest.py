@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import BACKENDS
 from tests.server import Server
+from tests.streams import Connect, EventStream, SocketStream
 
 ON_EVERY_BACKEND = {
     "test_agents",
@@ -25,6 +26,13 @@ ON_EVERY_BACKEND = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames and Path(str(metafunc.module.__file__)).stem in ON_EVERY_BACKEND:
         metafunc.parametrize("backend", BACKENDS, indirect=True, scope="session")
+
+
+@pytest.fixture(params=[EventStream, SocketStream], ids=["sse", "socket"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Either way to open a stream: what streams do, they do on both."""
+    opened: Connect = request.param
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.factories import make_skill
 from tests.inside import Inside, application, run
 from tests.routers.answers import capture, head, offset, places, problem
 from tests.server import Server, wait_until
-from tests.streams import EventStream
+from tests.streams import Connect, EventStream
 
 T = TypeVar("T")
 
@@ -187,37 +187,39 @@ def test_acknowledged_position_is_kept_over_a_restart(tmp_path: Path) -> None:
 # Streaming as an agent
 
 
-def test_stream_goes_on_from_what_the_agent_acknowledged(server: Server, api: httpx.Client) -> None:
+def test_stream_goes_on_from_what_the_agent_acknowledged(server: Server, api: httpx.Client, connect: Connect) -> None:
     name = register(api)
     skills = [capture(api) for _ in range(3)]
     acknowledge(api, name, skills[0]["position"])
-    with EventStream(server.url, {"agent": name}) as stream:
+    with connect(server.url, {"agent": name}) as stream:
         assert stream.start()[1].id == skills[0]["position"]
         assert [block.data["skill"]["name"] for block in stream.events(2)] == [skill["name"] for skill in skills[1:]]
     assert agent(api, name)["acknowledged"] == skills[0]["position"]  # bytes that were sent prove nothing
 
 
-def test_new_agent_is_registered_by_its_stream_and_starts_now(server: Server, api: httpx.Client) -> None:
+def test_new_agent_is_registered_by_its_stream_and_starts_now(
+    server: Server, api: httpx.Client, connect: Connect
+) -> None:
     name, before = f"agent-{uuid4()}", capture(api)["position"]
-    with EventStream(server.url, {"agent": name}) as stream:
+    with connect(server.url, {"agent": name}) as stream:
         assert stream.start()[1].id == before
         found = agent(api, name)
     assert (found["acknowledged"], found["lag"], found["connections"]) == (before, 0, 1)
 
 
-def test_since_wins_over_what_was_acknowledged(server: Server, api: httpx.Client) -> None:
+def test_since_wins_over_what_was_acknowledged(server: Server, api: httpx.Client, connect: Connect) -> None:
     name = register(api)
     skills = [capture(api) for _ in range(2)]
     acknowledge(api, name, skills[1]["position"])
-    with EventStream(server.url, {"agent": name, "since": skills[0]["position"]}) as stream:
+    with connect(server.url, {"agent": name, "since": skills[0]["position"]}) as stream:
         assert stream.events(1)[0].data["skill"]["name"] == skills[1]["name"]
     assert agent(api, name)["acknowledged"] == skills[1]["position"]
 
 
-def test_reconnecting_with_last_event_id_acknowledges(server: Server, api: httpx.Client) -> None:
+def test_reconnecting_with_last_event_id_acknowledges(server: Server, api: httpx.Client, connect: Connect) -> None:
     name = register(api)
     skills = [capture(api) for _ in range(3)]
-    with EventStream(server.url, {"agent": name}, {"Last-Event-ID": skills[1]["position"]}) as stream:
+    with connect(server.url, {"agent": name}, {"Last-Event-ID": skills[1]["position"]}) as stream:
         stream.start()
         assert (agent(api, name)["acknowledged"], agent(api, name)["lag"]) == (skills[1]["position"], 1)
 
@@ -235,9 +237,9 @@ def test_last_event_id_that_cannot_be_served_acknowledges_nothing(
     assert agent(api, name)["acknowledged"] == before
 
 
-def test_connections_are_the_streams_that_are_open(server: Server, api: httpx.Client) -> None:
+def test_connections_are_the_streams_that_are_open(server: Server, api: httpx.Client, connect: Connect) -> None:
     name = register(api)
-    with EventStream(server.url, {"agent": name}) as one, EventStream(server.url, {"agent": name}) as other:
+    with connect(server.url, {"agent": name}) as one, connect(server.url, {"agent": name}) as other:
         one.start()
         other.start()
         assert agent(api, name)["connections"] == 2
@@ -298,21 +300,23 @@ def test_agent_that_joined_later_is_not_owed(tmp_path: Path) -> None:
     assert inside(tmp_path, look) == [(1, ["early"]), (2, ["early", "late"])]
 
 
-def test_agent_that_asked_for_history_is_owed_it(server: Server, api: httpx.Client) -> None:
+def test_agent_that_asked_for_history_is_owed_it(server: Server, api: httpx.Client, connect: Connect) -> None:
     name, skill = f"agent-{uuid4()}", capture(api)
     before = f"{skill['position'].rpartition('-')[0]}-{offset(skill['position']) - 1}"
-    with EventStream(server.url, {"agent": name, "since": before}) as stream:
+    with connect(server.url, {"agent": name, "since": before}) as stream:
         stream.events(1)
         assert name in api.get(f"/skills/{skill['id']}/delivery").json()["pending"]
         acknowledge(api, name, skill["position"])
         assert name not in api.get(f"/skills/{skill['id']}/delivery").json()["pending"]
 
 
-def test_agent_that_streams_subscribes_without_a_capability(server: Server, api: httpx.Client) -> None:
+def test_agent_that_streams_subscribes_without_a_capability(
+    server: Server, api: httpx.Client, connect: Connect
+) -> None:
     name = f"agent-{uuid4()}"
     api.put(f"/agents/{name}", json={})
     assert name not in api.get(f"/skills/{capture(api)['id']}/delivery").json()["pending"]
-    with EventStream(server.url, {"agent": name}) as stream:
+    with connect(server.url, {"agent": name}) as stream:
         stream.start()
         assert name in api.get(f"/skills/{capture(api)['id']}/delivery").json()["pending"]
 

@@ -1,4 +1,4 @@
-"""The stream over HTTP: its bytes, where it starts, what it filters, and how it says that something was missed."""
+"""The stream, on either wire: where it starts, what it filters, and how it says that something was missed."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from tests.factories import make_skill
-from tests.routers.answers import PROBLEM, capture, head, offset, places
+from tests.routers.answers import PROBLEM, capture, head, offset
 from tests.server import Server, wait_until
-from tests.streams import Block, EventStream
+from tests.streams import Block, Connect, EventStream
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ def test_retry_differs_from_stream_to_stream_around_what_was_set(brisk: Server) 
     assert all(200 <= retry <= 600 for retry in found)
 
 
-def test_change_is_an_event_of_its_kind(server: Server, api: httpx.Client) -> None:
-    with EventStream(server.url) as stream:
+def test_change_is_an_event_of_its_kind(server: Server, api: httpx.Client, connect: Connect) -> None:
+    with connect(server.url) as stream:
         skill = capture(api)
         revised = api.put(f"/skills/{skill['id']}", json=make_skill(), headers={"If-Match": '"1"'}).json()
         api.delete(f"/skills/{skill['id']}")
@@ -107,20 +107,20 @@ def test_change_is_an_event_of_its_kind(server: Server, api: httpx.Client) -> No
     assert (gone["skill"]["status"], gone["skill"]["version"], gone["skill"]["position"]) == ("retired", 2, gone["id"])
 
 
-def test_event_is_the_same_for_live_and_late_readers(server: Server, api: httpx.Client) -> None:
+def test_event_is_the_same_for_live_and_late_readers(server: Server, api: httpx.Client, connect: Connect) -> None:
     before = head(api)
-    with EventStream(server.url) as live:
+    with connect(server.url) as live:
         skill = capture(api, metadata={"n": [1.5, "\u2028"]})
         api.post(f"/skills/{skill['id']}/outcomes", json={"success": True})  # the event says how it was then
         (first,) = live.events(1)
-    with EventStream(server.url, {"since": before}) as late:
+    with connect(server.url, {"since": before}) as late:
         (again,) = late.events(1)
     assert again.raw == first.raw
 
 
-def test_known_skill_is_no_event(server: Server, api: httpx.Client) -> None:
+def test_known_skill_is_no_event(server: Server, api: httpx.Client, connect: Connect) -> None:
     body = make_skill()
-    with EventStream(server.url) as stream:
+    with connect(server.url) as stream:
         for _ in range(3):
             api.post("/skills", json=body)
         last = capture(api)
@@ -130,30 +130,32 @@ def test_known_skill_is_no_event(server: Server, api: httpx.Client) -> None:
 # Where it starts
 
 
-def test_stream_starts_now_unless_told_otherwise(server: Server, api: httpx.Client) -> None:
+def test_stream_starts_now_unless_told_otherwise(server: Server, api: httpx.Client, connect: Connect) -> None:
     capture(api)
     for query in ({}, {"since": "now"}):
-        with EventStream(server.url, query) as stream:
+        with connect(server.url, query) as stream:
             skill = capture(api)
             assert names(stream.events(1)) == [skill["name"]]
 
 
-def test_stream_from_the_earliest_has_every_event(server: Server, api: httpx.Client) -> None:
+def test_stream_from_the_earliest_has_every_event(server: Server, api: httpx.Client, connect: Connect) -> None:
     capture(api)
     last = offset(head(api))
-    with EventStream(server.url, {"since": "earliest"}) as stream:
+    with connect(server.url, {"since": "earliest"}) as stream:
         hello, cursor = stream.start()
         assert (hello.data["mode"], cursor.offset) == ("replay", 0)
         assert [block.offset for block in stream.events(last)] == list(range(1, last + 1))
 
 
 @pytest.mark.parametrize("form", ["offset", "position", "header"])
-def test_stream_starts_right_after_a_place_in_the_log(server: Server, api: httpx.Client, form: str) -> None:
+def test_stream_starts_right_after_a_place_in_the_log(
+    server: Server, api: httpx.Client, form: str, connect: Connect
+) -> None:
     skills = [capture(api) for _ in range(3)]
     place = skills[0]["position"]
     query = {"offset": {"since": str(offset(place))}, "position": {"since": place}, "header": {}}[form]
     headers = {"Last-Event-ID": place} if form == "header" else {}
-    with EventStream(server.url, query, headers) as stream:
+    with connect(server.url, query, headers) as stream:
         assert stream.start()[1].id == place
         assert names(stream.events(2)) == [skill["name"] for skill in skills[1:]]
 
@@ -164,19 +166,20 @@ def test_last_event_id_wins_over_since(server: Server, api: httpx.Client) -> Non
         assert names(stream.events(1)) == [skills[1]["name"]]
 
 
-def test_stream_at_the_head_is_live_and_before_it_a_replay(server: Server, api: httpx.Client) -> None:
+def test_stream_at_the_head_is_live_and_before_it_a_replay(server: Server, api: httpx.Client, connect: Connect) -> None:
     place = capture(api)["position"]
     before = f"{epoch_of(place)}-{offset(place) - 1}"
     modes = []
     for since in (place, before):
-        with EventStream(server.url, {"since": since}) as stream:
+        with connect(server.url, {"since": since}) as stream:
             modes.append(stream.block().data["mode"])
     assert modes == ["live", "replay"]
 
 
 @pytest.mark.parametrize("since", ["", "later", "-1", "1.5", "k3f9-", "9" * 19, "\0", "s" * 65])
-def test_since_that_is_no_place_is_refused(api: httpx.Client, since: str) -> None:
-    assert places(api.get("/stream", params={"since": since})) == {"query.since"}
+def test_since_that_is_no_place_is_refused(server: Server, connect: Connect, since: str) -> None:
+    with connect(server.url, {"since": since}) as stream:
+        assert [rule["loc"] for rule in stream.problem()["errors"]] == ["since"]
 
 
 # What cannot be served
@@ -201,14 +204,21 @@ def test_place_that_cannot_be_served_is_answered_with_reset_then_live(
 
 
 @pytest.mark.parametrize("since", ["{epoch}-{ahead}", "{ahead}", "other-1"])
-def test_since_that_cannot_be_served_is_answered_with_reset_too(server: Server, api: httpx.Client, since: str) -> None:
+def test_since_that_cannot_be_served_is_answered_with_reset_too(
+    server: Server, api: httpx.Client, since: str, connect: Connect
+) -> None:
     before = head(api)
     asked = since.format(epoch=epoch_of(before), ahead=offset(before) + 5)
-    with EventStream(server.url, {"since": asked}) as stream:
-        assert stream.start()[1].event == "reset"
+    with connect(server.url, {"since": asked}) as stream:
+        hello, reset = stream.start()
+        assert hello.data["mode"] == "live"
+        assert (reset.event, reset.id) == ("reset", before)
+        assert (reset.data["earliest"], reset.data["head"]) == (f"{epoch_of(before)}-1", before)
+        skill = capture(api)
+        assert names(stream.events(1)) == [skill["name"]]
 
 
-def test_place_that_is_no_longer_kept_is_expired(tmp_path: Path) -> None:
+def test_place_that_is_no_longer_kept_is_expired(tmp_path: Path, connect: Connect) -> None:
     two = Server(
         tmp_path, retention_days="0", retention_events="2", retention_interval_seconds="0.05", poll_seconds="0.05"
     )
@@ -217,11 +227,11 @@ def test_place_that_is_no_longer_kept_is_expired(tmp_path: Path) -> None:
         epoch = epoch_of(kept[0]["position"])
         wait_until(lambda: str(api.get("/info").json()["earliest"]).endswith("-4"))
         for after, reason in ((0, "expired"), (2, "expired"), (3, None), (4, None), (5, None), (6, "ahead")):
-            with EventStream(server.url, {"since": after}) as stream:
+            with connect(server.url, {"since": after}) as stream:
                 _, second = stream.start()
                 assert (second.data["reason"] if second.event else None) == reason
                 assert second.id == f"{epoch}-{5 if reason else after}"
-        with EventStream(server.url, {"since": "earliest"}) as stream:
+        with connect(server.url, {"since": "earliest"}) as stream:
             hello, _ = stream.start()
             assert hello.data["earliest"] == f"{epoch}-4"
             assert names(stream.events(2)) == [skill["name"] for skill in kept]
@@ -246,8 +256,24 @@ def test_strict_stream_answers_410_instead(api: httpx.Client, place: str, reason
     assert found["earliest"] == f"{epoch_of(before)}-1"
 
 
-def test_strict_stream_from_a_place_that_is_kept_is_a_stream(server: Server, api: httpx.Client) -> None:
-    with EventStream(server.url, {"strict": "1", "since": head(api)}) as stream:
+@pytest.mark.parametrize(
+    ("since", "reason"), [("{epoch}-{ahead}", "ahead"), ("{ahead}", "ahead"), ("other-1", "epoch")]
+)
+def test_strict_stream_says_why_there_is_none(
+    server: Server, api: httpx.Client, connect: Connect, since: str, reason: str
+) -> None:
+    before = head(api)
+    asked = since.format(epoch=epoch_of(before), ahead=offset(before) + 5)
+    with connect(server.url, {"strict": "1", "since": asked}) as stream:
+        found = stream.problem()
+    assert (found["type"], found["status"], found["reason"]) == ("/problems/position-unavailable", 410, reason)
+    assert (found["head"], found["earliest"]) == (before, f"{epoch_of(before)}-1")
+
+
+def test_strict_stream_from_a_place_that_is_kept_is_a_stream(
+    server: Server, api: httpx.Client, connect: Connect
+) -> None:
+    with connect(server.url, {"strict": "1", "since": head(api)}) as stream:
         assert stream.start()[1].event is None
 
 
@@ -268,7 +294,7 @@ def test_strict_stream_from_a_place_that_is_kept_is_a_stream(server: Server, api
 )
 @pytest.mark.parametrize("late", [False, True], ids=["live", "replay"])
 def test_filtered_stream_has_what_matches_and_no_more(
-    server: Server, api: httpx.Client, query: dict[str, Any], wanted: list[int], late: bool
+    server: Server, api: httpx.Client, query: dict[str, Any], wanted: list[int], late: bool, connect: Connect
 ) -> None:
     words = {word: f"{word}-{uuid4()}" for word in "abef"}
     query = {
@@ -284,14 +310,14 @@ def test_filtered_stream_has_what_matches_and_no_more(
         return [skill["name"] for skill in (*skills, capture(api, **last))]  # the last one matches every filter
 
     made = capture_all() if late else []
-    with EventStream(server.url, query | {"since": before}) as stream:
+    with connect(server.url, query | {"since": before}) as stream:
         made = made or capture_all()
         assert names(stream.events(len(wanted) + 1)) == [*(made[n] for n in wanted), made[4]]
 
 
-def test_stream_may_be_of_some_kinds_of_events_alone(server: Server, api: httpx.Client) -> None:
+def test_stream_may_be_of_some_kinds_of_events_alone(server: Server, api: httpx.Client, connect: Connect) -> None:
     query = {"event": ["skill.revised", "skill.retired"]}
-    with EventStream(server.url, query) as stream:
+    with connect(server.url, query) as stream:
         skill = capture(api)
         api.put(f"/skills/{skill['id']}", json=make_skill(), headers={"If-Match": "*"})
         api.delete(f"/skills/{skill['id']}")
@@ -299,7 +325,9 @@ def test_stream_may_be_of_some_kinds_of_events_alone(server: Server, api: httpx.
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["live", "replay"])
-def test_who_listens_to_a_tag_hears_that_a_skill_has_lost_it(server: Server, api: httpx.Client, late: bool) -> None:
+def test_who_listens_to_a_tag_hears_that_a_skill_has_lost_it(
+    server: Server, api: httpx.Client, late: bool, connect: Connect
+) -> None:
     tag = f"{uuid4()}"
     skill = capture(api, tags=[tag])
 
@@ -308,7 +336,7 @@ def test_who_listens_to_a_tag_hears_that_a_skill_has_lost_it(server: Server, api
 
     if late:
         revise()
-    with EventStream(server.url, {"tag": tag, "since": skill["position"]}) as stream:
+    with connect(server.url, {"tag": tag, "since": skill["position"]}) as stream:
         if not late:
             revise()
         (event,) = stream.events(1)
@@ -330,14 +358,19 @@ def test_who_listens_to_a_tag_hears_that_a_skill_has_lost_it(server: Server, api
         ({"colour": "red"}, "query.colour"),
     ],
 )
-def test_wrong_question_is_refused_and_named(api: httpx.Client, query: dict[str, Any], place: str) -> None:
-    assert places(api.get("/stream", params=query)) == {place}
+def test_wrong_question_is_refused_and_named(
+    server: Server, connect: Connect, query: dict[str, Any], place: str
+) -> None:
+    with connect(server.url, query) as stream:
+        assert [f"query.{rule['loc']}" for rule in stream.problem()["errors"]] == [place]
 
 
 @pytest.mark.parametrize("field", ["error_type", "tag"])
-def test_filter_matches_text_however_it_is_composed(server: Server, api: httpx.Client, field: str) -> None:
+def test_filter_matches_text_however_it_is_composed(
+    server: Server, api: httpx.Client, field: str, connect: Connect
+) -> None:
     word = f"caf\u00e9-{uuid4()}"
-    with EventStream(server.url, {field: word.replace("\u00e9", "e\u0301")}) as stream:
+    with connect(server.url, {field: word.replace("\u00e9", "e\u0301")}) as stream:
         skill = capture(api, **({"error_type": word} if field == "error_type" else {"tags": [word]}))
         assert names(stream.events(1)) == [skill["name"]]
 
@@ -345,34 +378,34 @@ def test_filter_matches_text_however_it_is_composed(server: Server, api: httpx.C
 # Heartbeats
 
 
-def test_quiet_stream_is_told_the_head_now_and_then(brisk: Server) -> None:
-    with httpx.Client(base_url=brisk.url) as api, EventStream(brisk.url) as stream:
+def test_quiet_stream_is_told_the_head_now_and_then(brisk: Server, connect: Connect) -> None:
+    with httpx.Client(base_url=brisk.url) as api, connect(brisk.url) as stream:
         at = head(api)
         beats = [stream.block() for _ in range(4)][2:]
-    assert [beat.raw for beat in beats] == [f"id: {at}\n\n".encode()] * 2
+    assert [beat.fields for beat in beats] == [{"id": at}] * 2
 
 
-def test_filtered_stream_is_told_the_head_though_nothing_matches(brisk: Server) -> None:
-    with httpx.Client(base_url=brisk.url) as api, EventStream(brisk.url, {"tag": f"{uuid4()}"}) as stream:
+def test_filtered_stream_is_told_the_head_though_nothing_matches(brisk: Server, connect: Connect) -> None:
+    with httpx.Client(base_url=brisk.url) as api, connect(brisk.url, {"tag": f"{uuid4()}"}) as stream:
         stream.start()
         position = capture(api)["position"]
         block = stream.block()
         while block.id != position:
             assert block.event is None
             block = stream.block()
-    assert block.raw == f"id: {position}\n\n".encode()
+    assert block.fields == {"id": position}
 
 
-def test_resume_from_a_heartbeat_misses_nothing(brisk: Server) -> None:
+def test_resume_from_a_heartbeat_misses_nothing(brisk: Server, connect: Connect) -> None:
     tag = f"{uuid4()}"
     with httpx.Client(base_url=brisk.url) as api:
-        with EventStream(brisk.url, {"tag": tag}) as stream:
+        with connect(brisk.url, {"tag": tag}) as stream:
             stream.start()
             position = capture(api)["position"]
             while (cursor := stream.block().id) != position:
                 pass
         skill = capture(api, tags=[tag])
-        with EventStream(brisk.url, {"tag": tag}, {"Last-Event-ID": str(cursor)}) as stream:
+        with connect(brisk.url, {"tag": tag}, {"Last-Event-ID": str(cursor)}) as stream:
             assert names(stream.events(1)) == [skill["name"]]
 
 
@@ -389,11 +422,11 @@ def full(brisk: Server) -> Iterator[Server]:
         stream.close()
 
 
-def test_stream_over_the_limit_is_refused_with_a_time_to_come_back(full: Server) -> None:
-    with EventStream(full.url) as stream:
+def test_stream_over_the_limit_is_refused_with_a_time_to_come_back(full: Server, connect: Connect) -> None:
+    with connect(full.url) as stream:
         assert (stream.status, stream.headers["content-type"]) == (503, PROBLEM)
         assert int(stream.headers["retry-after"]) > 0
-        assert stream.body()["type"] == "/problems/stream-limit-reached"
+        assert stream.problem()["type"] == "/problems/stream-limit-reached"
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Mode": "cors"}, {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}])
@@ -405,16 +438,16 @@ def test_browser_over_the_limit_is_told_when_to_come_back_and_let_go(full: Serve
     assert int(only.fields["retry"]) >= 1_000  # five times what others are told
 
 
-def test_refused_streams_are_counted(full: Server) -> None:
+def test_refused_streams_are_counted(full: Server, connect: Connect) -> None:
     name = 'cin_streams_refused_total{reason="limit"}'
     before = full.metric(name)
-    with EventStream(full.url) as stream:
+    with connect(full.url) as stream:
         assert stream.status == 503
     assert full.metric(name) == before + 1
 
 
-def test_refused_stream_takes_no_place(full: Server) -> None:
-    with EventStream(full.url) as refused:
+def test_refused_stream_takes_no_place(full: Server, connect: Connect) -> None:
+    with connect(full.url) as refused:
         assert refused.status == 503
     assert full.metric("cin_streams") == 3
 
@@ -425,8 +458,8 @@ def test_reads_and_captures_go_on_when_all_streams_are_taken(full: Server) -> No
         assert api.get("/healthz").status_code == api.get("/readyz").status_code == 200
 
 
-def test_place_of_a_stream_that_ended_is_free_again(brisk: Server) -> None:
-    with EventStream(brisk.url) as stream:
+def test_place_of_a_stream_that_ended_is_free_again(brisk: Server, connect: Connect) -> None:
+    with connect(brisk.url) as stream:
         stream.start()
         assert brisk.metric("cin_streams") == 1
     wait_until(lambda: brisk.metric("cin_streams") == 0)
