@@ -7,8 +7,8 @@ Who sends faster than that is answered is not read from any further: TCP holds i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import assert_never
 from urllib.parse import urlsplit
@@ -108,19 +108,19 @@ class Conversation:
         self._is_ending = False
         self._capabilities: tuple[str, list[str]] = ("", [])
         self._answers: asyncio.Queue[Callable[[], Awaitable[bytes]]] = asyncio.Queue(MOST_AT_ONCE)
+        self._answering: asyncio.Task[None] | None = None
         self._keys: set[str] = set()
         connection.before_finish = self._finish
 
     async def run(self, receive: Callable[[], Awaitable[Message]]) -> None:
         """Until one side closes. What was taken up before is done even if nobody can be told any more."""
-        answering = asyncio.create_task(self._answer_all())
         try:
             while (message := await receive())["type"] != "websocket.disconnect":
-                if not self._is_ending:
-                    await self._take(message.get("text"))
+                await self._take(message.get("text"))
             await self._answers.join()
         finally:
-            answering.cancel()
+            if self._answering is not None:
+                self._answering.cancel()
 
     async def _take(self, text: str | None) -> None:
         if text is None:
@@ -132,7 +132,11 @@ class Conversation:
             return
         if len(body) > SMALL_BYTES:
             await self._answers.join()  # one large message at a time
+        if self._is_ending:
+            return
         await self._answers.put(await self._begin(body))
+        if self._answering is None:  # a task only while there is something to answer: most connections only listen
+            self._answering = asyncio.create_task(self._answer_all())
 
     async def _end(self, code: int, reason: str) -> None:
         await self._finish()
@@ -146,15 +150,19 @@ class Conversation:
     # Answers, in order
 
     async def _answer_all(self) -> None:
-        while True:
-            answer = await self._answers.get()
+        while not self._answers.empty():
+            answer = self._answers.get_nowait()
             try:
                 if data := await answer():
                     await self._stream.answer(data)
             except OSError:
                 pass  # the client has gone, and `receive` is about to say so
+            except Exception:
+                log.exception("answer_failed", next="the connection is cut")
+                self._connection.abort()
             finally:
                 self._answers.task_done()
+        self._answering = None
 
     async def _begin(self, body: bytes) -> Callable[[], Awaitable[bytes]]:
         """What gives the answer when its turn has come. A capture is begun at once."""
@@ -165,11 +173,18 @@ class Conversation:
         except CINError as error:
             return partial(self._failed, sent.ref if sent else None, error)
         if isinstance(message, Capture):
-            if message.idempotency_key in self._keys:
-                await self._answers.join()  # the first one's answer is this one's, too
-            capturing = asyncio.create_task(self._answered(sent.ref, partial(self._capture, message, sent)))
-            return lambda: capturing
+            return await self._begin_capture(message, sent)
         return partial(self._answered, sent.ref, partial(self._do, message))
+
+    async def _begin_capture(self, message: Capture, sent: Sent) -> Callable[[], Awaitable[bytes]]:
+        key = message.idempotency_key
+        if key in self._keys:
+            await self._answers.join()  # the first one's answer is this one's, too
+        capturing = asyncio.create_task(self._answered(sent.ref, partial(self._capture, message, sent)))
+        if key is not None:
+            self._keys.add(key)
+            capturing.add_done_callback(lambda _: self._keys.discard(key))
+        return lambda: capturing
 
     async def _answered(self, ref: Ref, do: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
@@ -188,8 +203,7 @@ class Conversation:
     async def _capture(self, message: Capture, sent: Sent) -> bytes:
         here, key = self._here, message.idempotency_key
         draft = to_draft(message.skill, message.agent or self._captured_by)
-        with self._running(key):
-            answer = await here.recorder.capture(here.network, draft, sent.idempotency(key))
+        answer = await here.recorder.capture(here.network, draft, sent.idempotency(key))
         return messages.captured(message.ref, answer)
 
     async def _do(self, message: Subscribe | RegisterCapability | Ack) -> bytes:
@@ -246,15 +260,6 @@ class Conversation:
             raise from_validation_error(error, "message") from None
         self._capabilities = (agent, said)
         return said
-
-    @contextmanager
-    def _running(self, key: str | None) -> Iterator[None]:
-        if key is not None:
-            self._keys.add(key)
-        try:
-            yield
-        finally:
-            self._keys.discard(key or "")
 
 
 def _agents(websocket: WebSocket) -> tuple[str | None, str]:
