@@ -7,7 +7,7 @@ import random
 from tests.journeys.clients import CapturingClient
 from tests.journeys.crashes import head_of
 from tests.journeys.history import History
-from tests.journeys.subscribers import ClientSubscriber, PlainSubscriber, Subscriber
+from tests.journeys.subscribers import ClientSubscriber, PlainSubscriber, SocketSubscriber, Subscriber
 from tests.journeys.waiting import all_reach, capturing, eventually, running
 from tests.server import Server
 
@@ -49,6 +49,6 @@ def _since(chance: random.Random, epoch: str, head: int) -> str:
 
 
 def _visitor(url: str, name: str, history: History, since: str) -> Subscriber:
-    """One in ten comes by `app.client`."""
-    kind = ClientSubscriber if name.endswith("7") else PlainSubscriber
-    return kind(url, name, history, since=since)
+    """One in ten comes by `app.client`, four by WebSocket."""
+    kinds = {"7": ClientSubscriber} | dict.fromkeys("0246", SocketSubscriber)
+    return kinds.get(name[-1], PlainSubscriber)(url, name, history, since=since)

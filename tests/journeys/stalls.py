@@ -1,6 +1,7 @@
 """Journey: readers are stopped while events keep coming, and go on later; what that costs the others and the server."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -21,6 +22,12 @@ from tests.journeys.wire import Http
 from tests.server import Server
 
 MIB = 1024 * 1024
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: cin\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+"""The handshake of a WebSocket."""
 
 
 class StallFigures(NamedTuple):
@@ -86,7 +93,7 @@ async def _stretch(history: History, seconds: float) -> float:
     return quantiles(late, n=20)[-1]
 
 
-async def never_read(server: Server, *, readers: int, seed: int) -> None:
+async def never_read(server: Server, *, readers: int, seed: int, wire: str = "sse") -> None:
     """Readers that connect to a long log and take nothing are closed, and leave nothing behind.
 
     Asserts that they cost less than 2 MiB each, and that the server says that it closed them.
@@ -96,7 +103,7 @@ async def never_read(server: Server, *, readers: int, seed: int) -> None:
     evicted, sockets, resident = server.metric("cin_evictions_total"), open_sockets(server), resident_bytes(server.pid)
     with ExitStack() as stack:
         for _ in range(readers):
-            stack.enter_context(connect_and_never_read(server))
+            stack.enter_context(connect_and_never_read(server, wire=wire))
         await eventually(lambda: server.metric("cin_streams_behind") == readers, 10, "all streams behind")
         assert resident_bytes(server.pid) - resident < readers * 2 * MIB
         await eventually(lambda: server.metric("cin_evictions_total") == evicted + readers, 60, "all evictions")
@@ -140,11 +147,17 @@ def _readers(server: Server, number: int, file: Path) -> Iterator[subprocess.Pop
             process.kill()
 
 
-def connect_and_never_read(server: Server, since: str = "earliest") -> socket.socket:
+def connect_and_never_read(server: Server, since: str = "earliest", wire: str = "sse") -> socket.socket:
     reader = socket.socket()
     reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     reader.connect(("127.0.0.1", server.port))
-    reader.sendall(f"GET /stream?since={since} HTTP/1.1\r\nHost: cin\r\n\r\n".encode())
+    if wire == "sse":
+        reader.sendall(f"GET /stream?since={since} HTTP/1.1\r\nHost: cin\r\n\r\n".encode())
+    else:
+        message = json.dumps({"type": "subscribe", "since": since}).encode()
+        reader.sendall(UPGRADE)
+        assert reader.recv(12) == b"HTTP/1.1 101"
+        reader.sendall(bytes([0x81, 0x80 | len(message)]) + bytes(4) + message)  # under a mask of zeros
     return reader
 
 

@@ -1,12 +1,16 @@
 """Subscribers that write down everything they read, and come back to where they were when they are cut."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 from app.client import AsyncClient, Reset
 from tests.journeys import sse
@@ -74,6 +78,38 @@ class PlainSubscriber:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._pause_seconds):
                 await self._hurried.wait()
+
+
+class SocketSubscriber(PlainSubscriber):
+    """Reads the same over a WebSocket."""
+
+    async def _connect(self) -> None:
+        with suppress(WebSocketException):
+            async with connect(f"ws://{urlsplit(self._url).netloc}/ws", ping_interval=None, max_size=None) as socket:
+                asked = self._position or self._since
+                await socket.send(json.dumps({"type": "subscribe", "since": asked}))
+                connection = self._history.connected(self._name, asked)
+                async for block in _blocks(socket):
+                    self._history.read(connection, *block)
+                    if block.id:
+                        self._position, self.offset = block.id, place(block.id).offset
+
+
+async def _blocks(socket: ClientConnection) -> AsyncIterator[sse.Sse]:
+    """The messages as the blocks that say the same; a `reset` and the position behind it are one."""
+    reset = ""
+    async for text in socket:
+        assert isinstance(text, str)
+        message = json.loads(text)
+        if message["type"] == "hello":
+            yield sse.Sse("", "hello", text)
+        elif message.get("event") == "reset":
+            reset = json.dumps(message["data"])
+        elif message["type"] == "event":
+            yield sse.Sse(message["id"], message["event"], text.partition(',"data":')[2].removesuffix("}"))
+        elif message["type"] == "position":
+            yield sse.Sse(message["id"], "reset" if reset else "", reset)
+            reset = ""
 
 
 class ClientSubscriber:

@@ -38,8 +38,9 @@ def test_readers_that_were_stopped_for_too_long_are_closed_and_resume(impatient:
     assert all(len(history.by_subscriber()[f"reader{n}"]) > 1 for n in range(20))
 
 
-def test_readers_that_never_read_are_closed_and_leave_nothing_behind(impatient: Server) -> None:
-    asyncio.run(never_read(impatient, readers=20, seed=3))
+@pytest.mark.parametrize("wire", ["sse", "socket"])
+def test_readers_that_never_read_are_closed_and_leave_nothing_behind(impatient: Server, wire: str) -> None:
+    asyncio.run(never_read(impatient, readers=20, seed=3, wire=wire))
 
 
 def test_readers_that_stop_with_little_to_come_are_closed_too(impatient: Server) -> None:
