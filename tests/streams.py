@@ -164,6 +164,7 @@ class SocketStream(Stream):
     def __init__(self, url: str, query: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> None:
         self._asked = _to_message({"type": "subscribe"} | (query or {}), headers or {})
         self._refusal: bytes | None = None
+        self._first: str | None = None
         try:
             self._socket = connect(f"ws://{urlsplit(url).netloc}/ws", max_size=None, ping_interval=None)
         except InvalidStatus as refused:
@@ -173,6 +174,7 @@ class SocketStream(Stream):
         assert self._socket.response is not None
         self.status, self.headers = self._socket.response.status_code, self._socket.response.headers
         self.send(self._asked)
+        self._first = self._receive()  # what is captured from now on is heard
 
     @property
     def close_code(self) -> int | None:
@@ -206,6 +208,9 @@ class SocketStream(Stream):
         return _without_root(message["problem"])
 
     def _receive(self) -> str:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
         try:
             return str(self._socket.recv(READ_SECONDS))
         except ConnectionClosed as closed:
