@@ -1,6 +1,7 @@
 """The Python client of a CIN server. It knows the wire and nothing of the server.
 
-`Client` blocks, `AsyncClient` is for asyncio; both offer the same verbs and the same values.
+`Client` blocks, `AsyncClient` is for asyncio; both offer the same verbs and the same values. `SharedStateClient` follows
+a network in a thread and outlives its server; `SkillBuilder` stands on it.
 """
 
 import logging
@@ -9,16 +10,20 @@ from app.client.async_client import AsyncClient
 from app.client.client import Client
 from app.client.errors import (
     AnswerNotUnderstood,
+    CaptureKept,
     CINError,
     Conflict,
     ConnectionFailed,
     InvalidInput,
     NotFound,
+    OutboxFull,
     PreconditionFailed,
     Problem,
     ProblemError,
     Unavailable,
 )
+from app.client.shared_state import SharedStateClient
+from app.client.skill_builder import SkillBuilder
 from app.client.subscription import AsyncSubscription, Subscription
 from app.client.values import (
     AgentStatus,
@@ -45,6 +50,7 @@ __all__ = [
     "BatchItem",
     "BatchResult",
     "CINError",
+    "CaptureKept",
     "Captured",
     "Client",
     "Conflict",
@@ -56,11 +62,14 @@ __all__ = [
     "Match",
     "MatchResult",
     "NotFound",
+    "OutboxFull",
     "PreconditionFailed",
     "Problem",
     "ProblemError",
     "Reset",
+    "SharedStateClient",
     "Skill",
+    "SkillBuilder",
     "SkillPage",
     "SkillVersion",
     "Span",

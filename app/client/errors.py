@@ -3,6 +3,8 @@
 CINError
 ├── ConnectionFailed        no answer: the server cannot be reached, or broke off
 ├── AnswerNotUnderstood     an answer that is not CIN's (a proxy's page, another program on that port)
+├── CaptureKept             a shared state's capture was not answered in time; it is kept, and sent when the server is back
+├── OutboxFull              a shared state keeps as much as it may: nothing more until the server is back
 └── ProblemError            the server answered with a problem (RFC 9457)
     ├── NotFound            404
     ├── Conflict            409
@@ -37,6 +39,25 @@ class AnswerNotUnderstood(CINError):
         )
         self.url = url
         self.status = status
+
+
+class CaptureKept(CINError):
+    """No answer in time. The capture is kept, and sent when the server can be reached: it needs no second one."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The capture was not answered within {seconds:g} s. It is kept, and sent when the server can be reached."
+        )
+
+
+class OutboxFull(CINError):
+    """The server has been away for so long that no more can be kept; what was kept before still is."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"{most:,} captures or outcomes wait for the server, and no more are kept: try again when it is back, "
+            "or give the client a higher `most_kept`."
+        )
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

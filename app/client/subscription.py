@@ -47,9 +47,9 @@ class Wish:
 class Route:
     """What both subscriptions share and what does no network I/O: where to go on, and when."""
 
-    def __init__(self, wish: Wish, url: str, timeout_seconds: float) -> None:
+    def __init__(self, wish: Wish, url: str, timeout_seconds: float, *, path: str = "/stream") -> None:
         self._wish = wish
-        self._url = f"{url}/stream"
+        self._url = url + path
         self._file = None if wish.position_file is None else PositionFile(wish.position_file)
         self._kept = self._file.read() if self._file else None
         self._cursor = Cursor(self._kept)

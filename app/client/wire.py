@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
+from urllib.parse import quote
 from urllib.request import getproxies
 
 import httpx
@@ -48,7 +49,7 @@ class Address:
     @classmethod
     def resolve(cls, url: str | None, agent: str | None, api_key: str | None) -> "Address":
         address = cls(
-            url=(url or os.environ.get("CIN_URL") or DEFAULT_URL).rstrip("/"),
+            url=_over_http((url or os.environ.get("CIN_URL") or DEFAULT_URL).rstrip("/")),
             agent=agent or os.environ.get("CIN_AGENT") or None,
             api_key=api_key or os.environ.get("CIN_API_KEY") or None,
         )
@@ -72,9 +73,20 @@ class Address:
         """Whether TLS may be spoken, to the server or to a proxy. Reading all authorities' certificates takes 40 ms."""
         return self.url.startswith("https:") or bool(getproxies())
 
+    @property
+    def socket_url(self) -> str:
+        """Where the WebSocket is; the agent is named in the query."""
+        named = f"?agent={quote(self.agent, safe='')}" if self.agent else ""
+        return f"ws{self.url.removeprefix('http')}/ws{named}"
+
     def headers(self) -> dict[str, str]:
         named = {"CIN-Agent": self.agent, "Authorization": self.api_key and f"Bearer {self.api_key}"}
         return {"Accept": "application/json"} | {name: value for name, value in named.items() if value}
+
+
+def _over_http(url: str) -> str:
+    """ws:// and wss:// name the same servers as http:// and https://; /ws is where their socket is."""
+    return f"http{url[2:].removesuffix('/ws')}" if url.startswith(("ws://", "wss://")) else url
 
 
 def build(http: httpx.Client | httpx.AsyncClient, call: Call[T], timeout_seconds: float) -> httpx.Request:
