@@ -203,7 +203,7 @@ def test_message_over_the_limit_ends_the_connection(ws: ClientConnection) -> Non
     assert close_of(ws) == ([], 1009)
 
 
-def test_message_without_end_is_not_read(server: Server, ws: ClientConnection, api: httpx.Client) -> None:
+def test_message_without_end_is_not_read(ws: ClientConnection, api: httpx.Client) -> None:
     with suppress(ConnectionClosed):  # it may be closed before all is sent
         ws.send("x" * 40 * 1024 * 1024)
     assert close_of(ws)[1] in (1009, None)
