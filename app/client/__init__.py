@@ -1,12 +1,13 @@
 """The Python client of a CIN server. It knows the wire and nothing of the server.
 
 `Client` blocks, `AsyncClient` is for asyncio; both offer the same verbs and the same values. `SharedStateClient` follows
-a network in a thread and outlives its server; `SkillBuilder` stands on it.
+a network in a thread and outlives its server; `SkillBuilder` and `auto_resolve` stand on it.
 """
 
 import logging
 
 from app.client.async_client import AsyncClient
+from app.client.auto_resolve import AutoResolve, Resolved, Verdict, auto_resolve
 from app.client.client import Client
 from app.client.errors import (
     AnswerNotUnderstood,
@@ -47,6 +48,7 @@ __all__ = [
     "AnswerNotUnderstood",
     "AsyncClient",
     "AsyncSubscription",
+    "AutoResolve",
     "BatchItem",
     "BatchResult",
     "CINError",
@@ -67,6 +69,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Reset",
+    "Resolved",
     "SharedStateClient",
     "Skill",
     "SkillBuilder",
@@ -75,6 +78,8 @@ __all__ = [
     "Span",
     "Subscription",
     "Unavailable",
+    "Verdict",
+    "auto_resolve",
 ]
 
 logging.getLogger("app.client").addHandler(logging.NullHandler())  # silent unless the application listens
