@@ -190,7 +190,9 @@ class Reader:
         """What the page says, in this run's words."""
         for shown, real in self._learned.items():
             command = command.replace(shown, real)
-        return command.replace("127.0.0.1:8005", f"127.0.0.1:{self._server.port}")
+        for host in ("127.0.0.1", "localhost"):
+            command = command.replace(f"{host}:8005", f"{host}:{self._server.port}")
+        return command
 
     def _translate_back(self, output: str) -> str:
         return output.replace(f"127.0.0.1:{self._server.port}", "127.0.0.1:8005")
