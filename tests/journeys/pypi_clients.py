@@ -1,0 +1,50 @@
+"""Clients from PyPI, each used as its documentation shows, with a loop around it where it leaves reconnecting to others."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import httpx
+from anyio.from_thread import start_blocking_portal
+from httpx_sse import SSEError, aconnect_sse
+
+from tests.journeys.real_clients import Look, Open, Seen
+
+PAUSE_SECONDS = 0.1
+
+
+@contextmanager
+def _beside(listen: Callable[[list[Seen]], Coroutine[None, None, None]]) -> Iterator[Look]:
+    """Run what never ends in a thread of its own, until the end of the block."""
+    seen: list[Seen] = []
+    with start_blocking_portal() as portal:
+        listening = portal.start_task_soon(listen, seen)
+        try:
+            yield lambda: list(seen)
+        finally:
+            if not listening.cancel():
+                listening.result()
+
+
+async def _read_events(url: str, since: str, seen: list[Seen]) -> None:
+    last = ""
+    async with httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(5, read=None)) as client:
+        while True:
+            try:
+                headers = {"Last-Event-ID": last} if last else {}
+                async with aconnect_sse(client, "GET", f"/stream?since={since}", headers=headers) as source:
+                    async for sse in source.aiter_sse():
+                        last = sse.id or last
+                        if sse.event != "message":
+                            seen.append(Seen(sse.event, sse.id))
+            except (httpx.TransportError, SSEError):  # cut, not there yet, or refused
+                pass
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _httpx_sse(url: str, since: str) -> AbstractContextManager[Look]:
+    """`httpx-sse`, which comes back with the last id it has seen."""
+    return _beside(lambda seen: _read_events(url, since, seen))
+
+
+CLIENTS: dict[str, Open] = {"httpx-sse": _httpx_sse}
