@@ -1,12 +1,15 @@
 """Clients from PyPI, each used as its documentation shows, with a loop around it where it leaves reconnecting to others."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import httpx
 from anyio.from_thread import start_blocking_portal
 from httpx_sse import SSEError, aconnect_sse
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from tests.journeys.real_clients import Look, Open, Seen
 
@@ -30,15 +33,13 @@ async def _read_events(url: str, since: str, seen: list[Seen]) -> None:
     last = ""
     async with httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(5, read=None)) as client:
         while True:
-            try:
+            with suppress(httpx.TransportError, SSEError):  # not there yet, cut, or refused
                 headers = {"Last-Event-ID": last} if last else {}
                 async with aconnect_sse(client, "GET", f"/stream?since={since}", headers=headers) as source:
                     async for sse in source.aiter_sse():
                         last = sse.id or last
                         if sse.event != "message":
                             seen.append(Seen(sse.event, sse.id))
-            except (httpx.TransportError, SSEError):  # cut, not there yet, or refused
-                pass
             await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -47,4 +48,25 @@ def _httpx_sse(url: str, since: str) -> AbstractContextManager[Look]:
     return _beside(lambda seen: _read_events(url, since, seen))
 
 
-CLIENTS: dict[str, Open] = {"httpx-sse": _httpx_sse}
+def _websockets(url: str, since: str) -> AbstractContextManager[Look]:
+    """`websockets`, which subscribes anew from the last position it was given."""
+    return _beside(lambda seen: _read_messages(f"{url.replace('http', 'ws', 1)}/ws", since, seen))
+
+
+async def _read_messages(address: str, since: str, seen: list[Seen]) -> None:
+    while True:
+        with suppress(OSError, WebSocketException):  # not there yet, cut, closed, or refused
+            async with connect(address) as socket:
+                await socket.send(json.dumps({"type": "subscribe", "since": since}))
+                async for text in socket:
+                    message = json.loads(text)
+                    if message.get("event") == "reset":
+                        since = message["data"]["head"]
+                    elif "id" in message:
+                        since = message["id"]
+                    if message["type"] in ("event", "position"):
+                        seen.append(Seen(message.get("event", "hello"), since))
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+CLIENTS: dict[str, Open] = {"httpx-sse": _httpx_sse, "websockets": _websockets}
