@@ -55,6 +55,7 @@ With `agent=` the stream goes on from what that agent has acknowledged, and resu
 """
 
 _EXAMPLE = """retry: 2000
+id: k3f9-42
 event: hello
 data: {"network":"default","epoch":"k3f9","head":"k3f9-42","earliest":"k3f9-1","mode":"live"}
 

@@ -14,8 +14,13 @@ _AROUND_BYTES = 64
 class Wire(Protocol):
     """How a stream is written down. What its methods return may be sent one behind the other, and read again alone."""
 
-    def hello(self, network: str, bounds: Bounds, *, live: bool, retry_milliseconds: int) -> bytes:
-        """The first word of every stream: which log this is, where it begins and ends, and when to come back."""
+    def hello(
+        self, network: str, bounds: Bounds, start: Position | None, *, live: bool, retry_milliseconds: int
+    ) -> bytes:
+        """The first word of every stream: which log this is, where it begins and ends, and when to come back.
+
+        `start` is where the stream stands, unless a reset is about to say so.
+        """
 
     def around(self, position: str, type: EventType, size: int) -> tuple[bytes, bytes]:
         """What stands before and after an event's JSON, which has so many bytes."""

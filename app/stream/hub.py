@@ -131,7 +131,8 @@ class Hub:
         """What every stream begins with: `hello`, and where it stands."""
         bounds = self.bounds
         live = start.after >= bounds.head
-        hello = wire.hello(self.network.name, bounds, live=live, retry_milliseconds=retry_milliseconds)
+        position = None if start.reset else bounds.position(start.after)
+        hello = wire.hello(self.network.name, bounds, position, live=live, retry_milliseconds=retry_milliseconds)
         if start.reset:
             return hello + self._reset(wire, start.reset, start.after)
         # Without it, a client that is cut before its first event would resume from nowhere.

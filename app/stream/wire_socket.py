@@ -17,7 +17,9 @@ _TWO_BYTES, _EIGHT_BYTES = 126, 127
 class SocketWire:
     """What `WS /ws` sends of a stream."""
 
-    def hello(self, network: str, bounds: Bounds, *, live: bool, retry_milliseconds: int) -> bytes:
+    def hello(
+        self, network: str, bounds: Bounds, start: Position | None, *, live: bool, retry_milliseconds: int
+    ) -> bytes:
         return message(
             type="hello",
             network=network,

@@ -11,7 +11,10 @@ from app.models.position import Position
 class SseWire:
     """What `GET /stream` sends."""
 
-    def hello(self, network: str, bounds: Bounds, *, live: bool, retry_milliseconds: int) -> bytes:
+    def hello(
+        self, network: str, bounds: Bounds, start: Position | None, *, live: bool, retry_milliseconds: int
+    ) -> bytes:
+        """Has an id for readers that take none from a block without data, as npm's `eventsource` does not."""
         block = _block(
             event="hello",
             data=_json(
@@ -21,6 +24,7 @@ class SseWire:
                 earliest=str(bounds.position(bounds.earliest)),
                 mode="live" if live else "replay",
             ),
+            id=start,
         )
         return _retry_line(retry_milliseconds) + block
 

@@ -60,7 +60,7 @@ def test_stream_begins_with_its_headers_and_hello(tmp_path: Path) -> None:
 
     head, blocks, epoch = run(go())
     assert (head["type"], head["status"]) == ("http.response.start", 200)
-    assert [(block.event, block.id) for block in blocks] == [("hello", None), (None, f"{epoch}-0")]
+    assert [(block.event, block.id) for block in blocks] == [("hello", f"{epoch}-0"), (None, f"{epoch}-0")]
 
 
 def test_reset_names_the_place_from_which_events_follow(tmp_path: Path) -> None:

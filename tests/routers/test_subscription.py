@@ -45,6 +45,7 @@ def test_stream_is_what_the_contract_prints(server: Server, api: httpx.Client) -
     assert retry.startswith("retry: ")
     epoch = epoch_of(before)
     assert rest == [
+        f"id: {before}",
         "event: hello",
         f'data: {{"network":"default","epoch":"{epoch}","head":"{before}","earliest":"{epoch}-1","mode":"live"}}',
         "",

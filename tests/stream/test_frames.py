@@ -30,8 +30,9 @@ def parsed(data: bytes) -> list[str]:
 
 
 def test_hello_is_what_the_contract_prints() -> None:
-    assert SSE.hello("default", BOUNDS, live=True, retry_milliseconds=2000) == (
+    assert SSE.hello("default", BOUNDS, Position("k3f9", 41), live=True, retry_milliseconds=2000) == (
         b"retry: 2000\n"
+        b"id: k3f9-41\n"
         b"event: hello\n"
         b'data: {"network":"default","epoch":"k3f9","head":"k3f9-42","earliest":"k3f9-1","mode":"live"}\n'
         b"\n"
@@ -39,7 +40,7 @@ def test_hello_is_what_the_contract_prints() -> None:
 
 
 def test_hello_says_that_a_replay_comes() -> None:
-    assert b'"mode":"replay"' in SSE.hello("default", BOUNDS, live=False, retry_milliseconds=1)
+    assert b'"mode":"replay"' in SSE.hello("default", BOUNDS, Position("k3f9", 41), live=False, retry_milliseconds=1)
 
 
 def test_event_is_what_the_contract_prints() -> None:
@@ -95,7 +96,7 @@ def test_frame_is_encoded_once_for_a_wire_and_shares_its_data() -> None:
 
 
 def test_socket_says_hello_without_a_retry() -> None:
-    assert parsed(SOCKET.hello("default", BOUNDS, live=True, retry_milliseconds=2000)) == [
+    assert parsed(SOCKET.hello("default", BOUNDS, Position("k3f9", 41), live=True, retry_milliseconds=2000)) == [
         '{"type":"hello","network":"default","epoch":"k3f9","head":"k3f9-42","earliest":"k3f9-1","mode":"live"}'
     ]
 
