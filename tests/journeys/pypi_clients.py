@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 import httpx
 from anyio.from_thread import start_blocking_portal
 from httpx_sse import SSEError, aconnect_sse
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from tests.journeys.real_clients import Look, Open, Seen
@@ -57,16 +57,23 @@ async def _read_messages(address: str, since: str, seen: list[Seen]) -> None:
     while True:
         with suppress(OSError, WebSocketException):  # not there yet, cut, closed, or refused
             async with connect(address) as socket:
-                await socket.send(json.dumps({"type": "subscribe", "since": since}))
-                async for text in socket:
-                    message = json.loads(text)
-                    if message.get("event") == "reset":
-                        since = message["data"]["head"]
-                    elif "id" in message:
-                        since = message["id"]
-                    if message["type"] in ("event", "position"):
-                        seen.append(Seen(message.get("event", "hello"), since))
+                try:
+                    await _follow(socket, since, seen)
+                finally:
+                    since = seen[-1].id if seen else since
+                    socket.transport.abort()  # who is cancelled cannot wait for the other side's good-bye
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _follow(socket: ClientConnection, since: str, seen: list[Seen]) -> None:
+    """Note events, and where each stream starts, each with the position to go on from."""
+    await socket.send(json.dumps({"type": "subscribe", "since": since}))
+    async for text in socket:
+        message = json.loads(text)
+        if message.get("event") == "reset":
+            seen.append(Seen("reset", message["data"]["head"]))
+        elif message["type"] in ("event", "position"):
+            seen.append(Seen(message.get("event", "hello"), message["id"]))
 
 
 CLIENTS: dict[str, Open] = {"httpx-sse": _httpx_sse, "websockets": _websockets}
