@@ -5,18 +5,24 @@ ones; what it says to PostgreSQL is said; and what it asks of containers is ther
 import importlib
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.docs.following import Block, Reader, read_blocks
 from tests.docs.programs import ROOT
+from tests.factories import make_skill
 from tests.forks import cin
+from tests.postgres import POSTGRES_BIN_PATH, Postgres
 from tests.server import Server, wait_until
+from tests.standby import pair_running
 from tests.valkey import Valkey
+from tests.workers import Workers
 
 yaml: Any = importlib.import_module("yaml")  # it comes with uvicorn and has no types
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -68,6 +74,65 @@ def test_redis_is_used_as_the_page_shows(tmp_path: Path, valkey: Valkey) -> None
     with Server(tmp_path, program=partial(cin, *command.arguments), **command.settings) as server:
         Reader(tmp_path, server).follow([CHECK_REDIS])
         wait_until(lambda: valkey.client().dbsize() > 0, what="an answer in Redis")
+
+
+def test_many_processes_live_through_the_loss_of_the_standby_and_the_primary(
+    tmp_path: Path, shared_valkey: Valkey
+) -> None:
+    with pair_running() as pair:
+        pair.primary.execute("CREATE ROLE cin SUPERUSER LOGIN", "ALTER SYSTEM SET fsync = on")
+        pair.wait_for_commits()
+        services = {"postgres-1": pair.primary, "postgres-2": pair.standby}
+        addresses = {
+            "postgresql://cin@db-1:5432,db-2:5432/cin": pair.url,
+            "postgresql://cin@db-2:5432/cin": pair.standby.url(pair.database),
+            "redis://cache:6379/0": shared_valkey.url,
+        }
+        command = command_of(MANY, **addresses)
+        assert command.arguments == ["serve", "--workers", "2"]
+        with Workers(tmp_path, workers=2, **command.settings) as server:
+            server.wait_until_all_serve()
+            wait_until(lambda: ups(server) == ["1.0"] * 4, what="Redis and a replica on both")
+            Reader(tmp_path, server).follow([CHECK_MANY])
+            pair.standby.stop()
+            do(services, command_with("synchronous_standby_names = ''"))
+            wait_until(lambda: captures(server), 20, "a capture without a standby")
+            pair.standby.start()
+            do(services, command_with("synchronous_standby_names = ''").replace("''", "'standby'"))
+            pair.wait_for_commits()
+            for line in command_block("pg_promote()"):
+                do(services, line)
+            wait_until(lambda: captures(server), 30, "a capture on the new primary")
+
+
+def ups(server: Server) -> list[str]:
+    return re.findall(r"^cin_(?:redis|replica)_up\{.*\} (\S+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+
+
+def captures(server: Server) -> bool:
+    return httpx.post(f"{server.url}/skills", json=make_skill(), timeout=10).is_success
+
+
+def command_with(text: str) -> str:
+    """The first command in the page's prose that says so."""
+    return next(span for span in SPANS if text in span)
+
+
+def command_block(text: str) -> list[str]:
+    """The lines of the page's block that says so."""
+    return next(block.text.splitlines() for block in BLOCKS if block.language == "text" and text in block.text)
+
+
+def do(services: dict[str, Postgres], line: str) -> None:
+    """What `docker compose` would do to a service of the page."""
+    _, _, verb, service, *command = shlex.split(line)
+    server = services[service]
+    if verb == "stop":
+        server.stop("fast")
+        return
+    assert (verb, command[0]) == ("exec", "psql")
+    place = {"PGHOST": str(server.socket.parent), "PGDATABASE": "postgres"}
+    subprocess.run([POSTGRES_BIN_PATH / "psql", *command[1:]], env=place, check=True, capture_output=True, timeout=20)
 
 
 def test_page_has_no_block_that_nobody_looks_at() -> None:
