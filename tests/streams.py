@@ -4,7 +4,7 @@ import http.client
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from email.message import Message as Headers
 from types import TracebackType
@@ -166,11 +166,13 @@ class SocketStream(Stream):
         self._refusal: bytes | None = None
         self._first: str | None = None
         try:
-            self._socket = connect(f"ws://{urlsplit(url).netloc}/ws", max_size=None, ping_interval=None)
+            connecting = connect(f"ws://{urlsplit(url).netloc}/ws", max_size=None, ping_interval=None)
         except InvalidStatus as refused:
             self.status, self.headers = refused.response.status_code, refused.response.headers
             self._refusal = bytes(refused.response.body or b"")
             return
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(connecting)
         assert self._socket.response is not None
         self.status, self.headers = self._socket.response.status_code, self._socket.response.headers
         self.send(self._asked)
@@ -183,7 +185,7 @@ class SocketStream(Stream):
 
     def close(self) -> None:
         if self._refusal is None:
-            self._socket.close()
+            self._open.close()
 
     def send(self, message: dict[str, Any] | str | bytes) -> None:
         """Say something: a message, or what is none."""
