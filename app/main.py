@@ -38,7 +38,7 @@ from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
 from app.query.skill_reader import SkillReader
-from app.routers import agents, capture, docs, operations, query, sockets, subscription
+from app.routers import agents, capture, docs, operations, query, sockets, sse, subscription
 from app.routers.openapi import describe
 from app.settings import Settings
 from app.storage.database import Database
@@ -68,7 +68,10 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["cin.send"] = send
-        await super().__call__(scope, receive, send)
+        if scope["type"] == "http":
+            await sse.serve(super().__call__, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, metrics: Metrics | None = None) -> FastAPI:
@@ -339,6 +342,8 @@ def _hub_limits(settings: Settings) -> HubLimits:
         max_streams=settings.max_streams,
         heartbeat_seconds=settings.heartbeat_seconds,
         stall_seconds=settings.stall_seconds,
+        max_age_seconds=settings.stream_max_age_seconds,
+        retry_milliseconds=settings.retry_milliseconds,
     )
 
 

@@ -1,5 +1,6 @@
 """Every figure CIN exports, declared once with its unit. One registry per application, so that tests can have several."""
 
+import asyncio
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -36,6 +37,9 @@ class Metrics:
         self.heartbeats = Counter("cin_heartbeats", "Heartbeats sent.", registry=r)
         self.resets = Counter("cin_resets", "Positions that could not be served.", ["reason"], registry=r)
         self.evictions = Counter("cin_evictions", "Streams closed because their reader took nothing.", registry=r)
+        self.streams_aged = Counter(
+            "cin_streams_aged", "Streams ended because they had come of age; their clients come back.", registry=r
+        )
         self.streams_refused = Counter("cin_streams_refused", "Streams refused, by reason.", ["reason"], registry=r)
         self.answers = Counter(
             "cin_answers",
@@ -76,6 +80,8 @@ class Metrics:
             ["replica"],
             registry=r,
         )
+        self.tasks = Gauge("cin_tasks", "Tasks of the event loop: about one for each open stream.", registry=r)
+        self.tasks.set_function(_tasks)
         self.events_trimmed = Counter("cin_events_trimmed", "Events removed by retention.", registry=r)
         self.request_seconds = Histogram(
             "cin_request_seconds",
@@ -92,6 +98,13 @@ class Metrics:
     async def scrape(self) -> bytes:
         """What `GET /metrics` answers."""
         return self.render()
+
+
+def _tasks() -> int:
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:  # read where no loop runs
+        return 0
 
 
 class WorkerMetrics:

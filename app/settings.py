@@ -78,6 +78,13 @@ class Settings(BaseSettings):
     ring_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="The most memory those events take, in bytes.")
     heartbeat_seconds: Seconds = Field(15.0, description="Silence after which a stream is sent the head's position.")
     stall_seconds: Seconds = Field(30.0, description="A stream whose reader takes nothing for this long is closed.")
+    stream_max_age_seconds: float = Field(
+        3600,
+        ge=0,
+        le=31_536_000,
+        description="After about so long, a fifth more or less, a stream is ended and its client comes back, so that load "
+        "spreads over processes that were added; 0 for never.",
+    )
     retry_milliseconds: int = Field(
         2000,
         ge=1,

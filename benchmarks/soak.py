@@ -1,6 +1,7 @@
 """The journeys of `tests/journeys` in their long form: crashes, stalls, seams and full disks, under the checker.
 
-`poe soak [--minutes N] [--passes N] [--seed N] [--only NAME]`. It ends by itself, after its passes or when the time is
+`poe soak [--minutes N] [--passes N] [--seed N] [--only NAME]`. `flat` is the long one: nine tenths of the time if that is
+less than 30 minutes. It ends by itself, after its passes or when the time is
 up. A journey that fails leaves its history and its server's files in a folder that is printed; the same seed makes the
 same choices again. Exit code 1 if a journey failed, or could not be run in the time.
 """
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.flat import stay_flat
 from benchmarks.syncs import captures_and_syncs
 from tests.journeys.connects import connect_at_random
 from tests.journeys.crashes import end_at_random, head_of
@@ -189,6 +191,13 @@ async def syncs(folder: Path, history: History, seed: int) -> str:
     return "50 captures, each answered after a sync of its own"
 
 
+async def flat(folder: Path, history: History, seed: int, *, minutes: float) -> str:
+    verdict = await asyncio.to_thread(stay_flat, folder, 60 * minutes, seed)
+    if not verdict.holds:
+        raise Broken(str(verdict))
+    return str(verdict)
+
+
 JOURNEYS = [
     Journey("killed", partial(ends, rounds=20, end=Server.kill)),
     Journey("stopped-in-order", partial(ends, rounds=5, end=Server.stop)),
@@ -206,6 +215,14 @@ JOURNEYS = [
     Journey("disk-full", full_disk),
     Journey("synced", syncs),
 ]
+
+
+FLAT, FLAT_MINUTES = "flat", 30.0
+
+
+def journeys(minutes: float) -> list[Journey]:
+    """All of them, for so long a soak."""
+    return [*JOURNEYS, Journey(FLAT, partial(flat, minutes=min(FLAT_MINUTES, 0.9 * minutes)))]
 
 
 def run(journey: Journey, seed: int, deadline: float) -> bool:
@@ -235,9 +252,9 @@ async def _bounded(work: Awaitable[str], deadline: float) -> str:
 
 
 def main() -> int:
-    names = [journey.name for journey in JOURNEYS]
+    names = [*(journey.name for journey in JOURNEYS), FLAT]
     parser = argparse.ArgumentParser(prog="poe soak", description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=20, help="end after this time, whatever is left (20)")
+    parser.add_argument("--minutes", type=float, default=50, help="end after this time, whatever is left (50)")
     parser.add_argument("--passes", type=int, default=1, help="how often to run all journeys (1)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="for the same choices again")
     parser.add_argument("--only", choices=names, action="append", default=[], metavar="NAME", help=", ".join(names))
@@ -247,7 +264,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", level=logging.WARNING, stream=sys.stdout)
     log.setLevel(logging.INFO)
     logging.getLogger("app.client").propagate = False  # that streams are lost is what this is about
-    chosen = [journey for journey in JOURNEYS if journey.name in (given.only or names)]
+    chosen = [journey for journey in journeys(given.minutes) if journey.name in (given.only or names)]
     todo = [(journey, given.seed + number) for number in range(given.passes) for journey in chosen]
     log.info("%d journeys, at most %g minutes, seed %d", len(todo), given.minutes, given.seed)
     failed = [f"{journey.name} (seed {seed})" for journey, seed in todo if not run(journey, seed, deadline)]

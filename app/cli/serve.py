@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 
+from app.cli.descriptors import fit_streams
 from app.cli.environment import read_settings
 from app.cli.listening import describe, listener
 from app.errors import StartupError
@@ -28,6 +29,7 @@ def serve(host: str | None, port: int | None, workers: int | None = None) -> int
 
 
 def _serve_alone(settings: Settings) -> None:
+    settings = fit_streams(settings)
     with listener(settings) as bound:
         from app.cli.server import loop_factory
 

@@ -15,6 +15,7 @@ import structlog
 from fastapi import FastAPI
 
 from app.cli.channel import Ask, Channel, Listen, Listens, Ready, Report, Stop
+from app.cli.descriptors import fit_streams
 from app.cli.environment import read_settings
 from app.cli.listening import BACKLOG
 from app.cli.server import Server, loop_factory
@@ -40,6 +41,7 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logging(settings.log_format, settings.log_level, worker=seat)
+        settings = fit_streams(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             sockets = [socket.socket(fileno=number) for number in listeners]
             runner.run(_work(settings, seat, socket.socket(fileno=channel), sockets))

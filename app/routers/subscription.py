@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
+from starlette.types import Receive, Scope, Send
 
 from app import errors
 from app.dependencies import Parts, PartsDep
@@ -19,7 +20,16 @@ from app.stream.start import Start, wanted
 
 
 class StreamRoute(APIRoute):
-    """A route that tells a browser to come back where it tells others `Retry-After`, before a stream is begun."""
+    """A route on which a crowd is let in a few at a time, before it costs anything.
+
+    A browser is told to come back where others are told `Retry-After`, before a stream is begun.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        here: Parts | None = scope["app"].state.parts
+        if here is not None:
+            await here.hub.openings.take()
+        await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -125,7 +135,9 @@ async def find_start(here: Parts, params: StreamParams, agent: str | None, last_
 
     Raises `InvalidInput`, and `PositionUnavailable` if the stream is strict.
     """
-    acknowledged = await here.deliveries.acknowledged(here.network, agent) if agent else None
+    acknowledged = None
+    if agent and params.since is None and not last_seen:
+        acknowledged = await here.deliveries.acknowledged(here.network, agent)
     start = await here.hub.locate(wanted(params.since, last_seen, acknowledged))
     if start.reset and params.strict:
         raise here.hub.unavailable(start.reset)

@@ -5,6 +5,7 @@ cursor, and nothing else: whatever is lost, late or doubled on the way of a wake
 """
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,14 +22,28 @@ from app.metrics import Metrics
 from app.models.position import Position
 from app.skills.filters import EventFilter
 from app.stream.frames import Wire, to_frame
+from app.stream.pages import Pages
 from app.stream.ring import Ring, Slice, slices
 from app.stream.start import Asked, Reason, Start, position_unavailable, resolve
 from app.stream.subscription import Connection, Subscription, Suspended
+from app.stream.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 STREAMS_AT_ONCE = 100
 """Streams served before others may use the event loop: 2 ms, most of it in the system's `write`."""
+
+OPENINGS_AT_ONCE = 4
+"""Streams opened in one turn of the event loop, half a millisecond each, so that a crowd at the door delays nobody."""
+
+CATCH_UPS_AT_ONCE = 16
+"""Slices of up to 64 KiB that streams which are behind are sent in one turn of the event loop."""
+
+_EVERYTHING = EventFilter()
+"""One for all who want everything; each of its own takes half a kilobyte."""
+
+AGE_JITTER = 0.2
+"""How much sooner or later than at its greatest age a stream is ended, so that those which began together do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,10 @@ class HubLimits:
     max_streams: int
     heartbeat_seconds: float
     stall_seconds: float
+    max_age_seconds: float = 0
+    """After about so long a stream is ended in good order, and its client comes back; 0 for never."""
+    retry_milliseconds: int = 2_000
+    """When those clients come back."""
 
 
 class Hub:
@@ -59,6 +78,12 @@ class Hub:
         """How many streams each agent has open on this process."""
         self._live: dict[Subscription, None] = {}
         self._milestones = Milestones()
+        self._pages = Pages(network, event_log, metrics)
+        self._catch_ups = Turns(CATCH_UPS_AT_ONCE)
+        self.openings = Turns(OPENINGS_AT_ONCE)
+        """Whoever opens a stream waits here for its turn."""
+        self._beats: dict[Wire, Slice] = {}
+        self._goodbyes: set[asyncio.Task[None]] = set()
 
     # What others may know
 
@@ -86,10 +111,12 @@ class Hub:
     async def locate(self, asked: Asked) -> Start:
         """Where a stream that asks for this place starts. The database is asked only if the ring cannot tell."""
         offset = asked.offset if isinstance(asked, Position) else asked
-        if isinstance(offset, int) and not self._ring.start <= offset <= self._ring.head:
+        if isinstance(offset, int) and offset < self._ring.start:
+            self._trimmed = max(self._trimmed, await self._pages.trimmed())
+        elif isinstance(offset, int) and offset > self._ring.head:
             bounds = await self._log.bounds(self.network.id)
             self._trimmed = bounds.trimmed
-            if self._ring.head < offset <= bounds.head:
+            if offset <= bounds.head:
                 await self.reached(offset, timeout_seconds=2)  # captured elsewhere, or a moment ago: the ring follows
         elif asked == "earliest":
             self._trimmed = (await self._log.bounds(self.network.id)).trimmed
@@ -99,7 +126,15 @@ class Hub:
     def subscribe(
         self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None
     ) -> Iterator[Subscription]:
-        """A stream's place in the hub, until the end of the block. It moves from `begin` on.
+        """As `enter`, and `leave` at the end of the block."""
+        stream = self.enter(connection, after, event_filter, agent)
+        try:
+            yield stream
+        finally:
+            self.leave(stream)
+
+    def enter(self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None) -> Subscription:
+        """A stream's place in the hub, until it leaves. It moves from `begin` on.
 
         Raises `StreamLimitReached`, or `Unavailable` while draining. This is the one place that limits streams.
         """
@@ -111,14 +146,18 @@ class Hub:
             raise StreamLimitReached(
                 f"All {self._limits.max_streams} streams of this process are taken. Try again, or raise CIN_MAX_STREAMS."
             )
-        stream = Subscription(connection, after, event_filter, agent)
+        stream = Subscription(connection, after, event_filter or _EVERYTHING, agent)
         self._streams[stream] = None
         self._connect(agent)
         self._metrics.streams.set(len(self._streams))
-        try:
-            yield stream
-        finally:
-            self._remove(stream)
+        if self._limits.max_age_seconds:
+            age = self._limits.max_age_seconds * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)  # noqa: S311
+            stream.ends_at = time.monotonic() + age
+        return stream
+
+    def leave(self, stream: Subscription) -> None:
+        """Forget the stream, if it is here still."""
+        self._remove(stream)
 
     def direct(self, stream: Subscription, after: int, event_filter: EventFilter, agent: str | None) -> None:
         """Say where a stream that has not begun starts, what it wants and who reads it, if that was not known before."""
@@ -259,6 +298,7 @@ class Hub:
                 await suspended
                 stream.cursor = piece.end
                 self._metrics.deliveries.inc(piece.events)
+            await self._catch_ups.take()
             while stream.cursor < self._ring.head:
                 await self._catch_up_page(stream)
             # No await since the look at the head, so nothing can have been appended in between.
@@ -277,65 +317,86 @@ class Hub:
                 # A long way with nothing that matches.
                 await stream.send(stream.wire.cursor(self.bounds.position(piece.end)))
             stream.cursor = piece.end
+            await self._catch_ups.take()  # before the next piece is made, so that those who wait hold nothing
 
     async def _pieces(self, stream: Subscription) -> Iterator[Slice]:
         """The next slices for a stream that is behind: from the ring if it goes back so far, else from the log."""
         ready = self._ring.after(stream.cursor, stream.event_filter, stream.wire)
         if ready is not None:
             return iter([ready])
-        self._metrics.log_reads.inc()
         try:
-            page = await self._log.read(self.network.id, stream.cursor, types=stream.event_filter.types)
+            page = await self._pages.after(stream.cursor, stream.event_filter.types)
         except EventsTrimmed as trimmed:
             self._trimmed = trimmed.bounds.trimmed
             return iter([Slice(self._reset(stream.wire, "expired", self._ring.head), self._ring.head, 0)])
-        encoded = (to_frame(event, self.network.epoch) for event in page.events)
-        return slices(encoded, stream.cursor, page.end, stream.event_filter, stream.wire)
+        return slices(page.after(stream.cursor), stream.cursor, page.end, stream.event_filter, stream.wire)
 
     # Looking after streams
 
     async def _look_after(self) -> None:
         interval = min(1.0, self._limits.heartbeat_seconds / 4, self._limits.stall_seconds / 4)
         while True:
-            await asyncio.sleep(interval)
-            self._cut_gone()
-            self._send_heartbeats()
-            self._evict_stalled()
+            await self._go_round(interval)
 
-    def _cut_gone(self) -> None:
-        """End the streams whose client has gone without anybody having said so.
+    async def _go_round(self, seconds: float) -> None:
+        """Look at every stream once in so many seconds, a few at a time, so that heartbeats do not come all at once."""
+        streams = list(self._streams)
+        pause = seconds * STREAMS_AT_ONCE / max(STREAMS_AT_ONCE, len(streams))
+        behind = lag = 0
+        for start in range(0, len(streams) or 1, STREAMS_AT_ONCE):
+            await asyncio.sleep(pause)
+            present = time.monotonic()
+            silent_since = present - self._limits.heartbeat_seconds
+            for stream in streams[start : start + STREAMS_AT_ONCE]:
+                if stream.connection.is_gone():
+                    # uvicorn tells only the newest request of a connection, which is not the stream if another was sent
+                    # behind it.
+                    self._cut_if_here(stream)
+                elif stream.is_waiting:
+                    if stream.task is not None:
+                        behind += 1
+                        lag = max(lag, self._ring.head - stream.cursor)
+                    self._evict_if_stalled(stream, present)
+                elif stream.sent_at <= silent_since or stream.ends_at <= present:
+                    self._send_sign_of_life(stream, present)
+        self._metrics.streams_behind.set(behind)
+        self._metrics.stream_lag.set(lag)
 
-        uvicorn tells only the newest request of a connection, which is not the stream if another was sent behind it.
-        """
-        for stream in [stream for stream in self._streams if stream.connection.is_gone()]:
+    def _cut_if_here(self, stream: Subscription) -> None:
+        if stream in self._streams:
             self._cut(stream)
 
-    def _send_heartbeats(self) -> None:
-        present = time.monotonic()
-        silent_since = present - self._limits.heartbeat_seconds
-        beats: dict[Wire, Slice] = {}
-        # Not those that the fan-out has still to serve: a head sent ahead of its events would skip them on a resume.
-        at_head = (stream for stream in self._live if stream.cursor == self._ring.head)
-        for stream in [stream for stream in at_head if stream.sent_at <= silent_since]:
-            beat = beats.get(stream.wire)
-            if beat is None:
-                head = self.bounds.position(self._ring.head)
-                beat = beats[stream.wire] = Slice(stream.wire.cursor(head), head.offset, 0)
-            if self._push(stream, beat, present):
-                self._metrics.heartbeats.inc()
+    def _send_sign_of_life(self, stream: Subscription, present: float) -> None:
+        """Send a silent stream the head, or end it if it has come of age."""
+        if stream not in self._live or stream.cursor != self._ring.head:
+            return  # the fan-out has still to serve it: a head sent ahead of its events would skip them on a resume
+        if stream.ends_at <= present:
+            self._say_goodbye(stream)
+            return
+        beat = self._beats.get(stream.wire)
+        if beat is None or beat.end != self._ring.head:
+            head = self.bounds.position(self._ring.head)
+            beat = self._beats[stream.wire] = Slice(stream.wire.cursor(head), head.offset, 0)
+        if self._push(stream, beat, present):
+            self._metrics.heartbeats.inc()
 
-    def _evict_stalled(self) -> None:
-        present = time.monotonic()
-        behind = [stream for stream in self._streams if stream.task is not None]
-        self._metrics.streams_behind.set(len(behind))
-        self._metrics.stream_lag.set(max((self._ring.head - stream.cursor for stream in behind), default=0))
-        for stream in [stream for stream in self._streams if stream.is_waiting]:
-            if stream.has_stalled(present, self._limits.stall_seconds):
-                self._metrics.evictions.inc()
-                log.info(
-                    "stream_evicted", agent=stream.agent, cursor=stream.cursor, lag=self._ring.head - stream.cursor
-                )
-                self._cut(stream)
+    def _evict_if_stalled(self, stream: Subscription, present: float) -> None:
+        if stream in self._streams and stream.has_stalled(present, self._limits.stall_seconds):
+            self._metrics.evictions.inc()
+            log.info("stream_evicted", agent=stream.agent, cursor=stream.cursor, lag=self._ring.head - stream.cursor)
+            self._cut(stream)
+
+    def _say_goodbye(self, stream: Subscription) -> None:
+        """End a stream that has come of age; its client goes on where it was, perhaps on another process."""
+        self._metrics.streams_aged.inc()
+        ending = asyncio.create_task(self._end(stream, self._limits.retry_milliseconds))
+        self._goodbyes.add(ending)
+        ending.add_done_callback(self._said_goodbye)
+
+    def _said_goodbye(self, ending: asyncio.Task[None]) -> None:
+        self._goodbyes.discard(ending)
+        if not ending.cancelled() and (error := ending.exception()) is not None:
+            log.warning("goodbye_failed", error=str(error), next="the client comes back by itself")
 
     async def _end(self, stream: Subscription, retry_milliseconds: int) -> None:
         self._remove(stream)

@@ -7,6 +7,7 @@ seam between replay and live, and nothing is ever buffered for a slow reader but
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine, Generator
 from typing import Any, Protocol
@@ -67,6 +68,7 @@ class Subscription:
         "agent",
         "connection",
         "cursor",
+        "ends_at",
         "event_filter",
         "is_answering",
         "moved_at",
@@ -84,6 +86,7 @@ class Subscription:
         self.task: asyncio.Task[None] | None = None
         self.is_answering = False
         self.sent_at = self.moved_at = time.monotonic()
+        self.ends_at = math.inf
         self._unsent = 0
 
     def push(self, data: bytes, present: float) -> Suspended | None:

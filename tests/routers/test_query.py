@@ -415,3 +415,23 @@ def test_read_after_a_position_of_another_epoch_is_refused(api: httpx.Client) ->
 @pytest.mark.parametrize("position", ["", "7", "x", "a-", "k3f9-1 2", "-1"])
 def test_text_that_is_no_position_is_refused(api: httpx.Client, position: str) -> None:
     assert places(api.get("/skills", headers={"CIN-Min-Position": position})) == {"header.CIN-Min-Position"}
+
+
+def test_many_who_poll_never_make_a_query(tmp_path: Path) -> None:
+    """200 agents that ask with the tag they have, again and again, after captures too that their lists do not show."""
+
+    async def look(cin: Inside, ids: list[str]) -> tuple[set[int], int, float]:
+        query = {"tag": "polled"}
+        etag = (await cin.client.get("/skills", params=query)).headers["etag"]
+        reads, before = cin.count_reads(), measured(cin)
+        statuses = set()
+        for _ in range(3):
+            await cin.capture(make_skill())
+            polls = (cin.client.get("/skills", params=query, headers={"If-None-Match": etag}) for _ in range(200))
+            statuses |= {answer.status_code for answer in await asyncio.gather(*polls)}
+        return statuses, reads.number, measured(cin) - before
+
+    def measured(cin: Inside) -> float:
+        return cin.parts.metrics.registry.get_sample_value("cin_database_reads_total", {"server": "primary"}) or 0
+
+    assert on_seeded(tmp_path, 3, look) == ({304}, 0, 0)

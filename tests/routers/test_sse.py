@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from app.routers.sse import SseConnection, StreamResponse, jitter
+from app.routers.sse import SseConnection, StreamResponse, jitter, serve
 from app.skills.filters import EventFilter
 from app.stream.start import Start
 from tests.factories import make_skill
@@ -46,7 +46,7 @@ async def responding(cin: Inside, start: Start) -> AsyncIterator[tuple[Client, "
         cin.parts.hub, start, EventFilter(), agent="reader", retry_milliseconds=2_000, for_browser=False
     )
     client = Client()
-    task = asyncio.create_task(response({"type": "http"}, client.receive, client.send))
+    task = asyncio.create_task(serve(response, {"type": "http"}, client.receive, client.send))
     await until(lambda: len(client.messages) >= 2)
     yield client, task
     client.leave()

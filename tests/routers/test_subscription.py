@@ -1,5 +1,6 @@
 """The stream, on either wire: where it starts, what it filters, and how it says that something was missed."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from starlette.requests import Request
 
+from app.routers.subscription import StreamParams, stream_skills
 from tests.factories import make_skill
+from tests.inside import Inside, application, run
 from tests.routers.answers import PROBLEM, capture, head, offset
 from tests.server import Server, wait_until
 from tests.streams import Block, Connect, EventStream
@@ -464,3 +468,48 @@ def test_place_of_a_stream_that_ended_is_free_again(brisk: Server, connect: Conn
         stream.start()
         assert brisk.metric("cin_streams") == 1
     wait_until(lambda: brisk.metric("cin_streams") == 0)
+
+
+# What opening costs
+
+
+def test_stream_that_the_ring_can_serve_reads_nothing_of_the_database(tmp_path: Path) -> None:
+    async def go() -> int:
+        async with application(tmp_path) as cin:
+            here = cin.parts
+            for _ in range(3):
+                await cin.capture(make_skill())
+            position = str(here.hub.bounds.position(1))
+            reads = cin.count_reads()
+            for agent, since, last in (
+                (None, None, None),
+                (None, "now", None),
+                (None, position, None),
+                (None, "2", position),
+                ("a", "now", None),
+                ("a", None, position),
+            ):
+                request = Request({"type": "http", "headers": []})
+                params = StreamParams(agent=agent, since=since)
+                await stream_skills(request, params, here, last)
+            return reads.number
+
+    assert run(go()) == 0
+
+
+def test_agents_that_open_streams_at_once_share_commits(tmp_path: Path) -> None:
+    async def go() -> tuple[float, int]:
+        async with application(tmp_path) as cin:
+            here = cin.parts
+            before = commits(cin)
+            await asyncio.gather(
+                *(here.deliveries.joined_stream(here.network, f"agent-{number}", 0, None) for number in range(200))
+            )
+            return commits(cin) - before, len((await here.deliveries.agents(here.network))[0])
+
+    def commits(cin: Inside) -> float:
+        return cin.parts.metrics.registry.get_sample_value("cin_commits_total") or 0
+
+    shared, agents = run(go())
+    assert shared <= 3
+    assert agents == 200

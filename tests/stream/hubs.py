@@ -163,9 +163,10 @@ async def streaming(
     max_streams: int = 10_000,
     heartbeat_seconds: float = 60,
     stall_seconds: float = 60,
+    max_age_seconds: float = 0,
 ) -> AsyncIterator[Streaming]:
     """A hub that runs, on a log of its own."""
-    limits = HubLimits(ring_events, ring_bytes, max_streams, heartbeat_seconds, stall_seconds)
+    limits = HubLimits(ring_events, ring_bytes, max_streams, heartbeat_seconds, stall_seconds, max_age_seconds)
     async with open_sqlite(database_in(folder)) as database:
         network = await open_network(database)
         wakes = notifier or LocalNotifier()

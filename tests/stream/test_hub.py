@@ -442,6 +442,79 @@ def test_drain_spreads_the_ends_over_the_window(tmp_path: Path) -> None:
     assert len(run(go())) > 5
 
 
+# Growing old
+
+
+def test_streams_come_of_age_one_by_one_and_end_in_good_order(tmp_path: Path) -> None:
+    async def go() -> tuple[list[bytes], int, float]:
+        async with streaming(tmp_path, max_age_seconds=0.5, heartbeat_seconds=0.1) as here:
+            readers = [Reader() for _ in range(20)]
+            for reader in readers:
+                here.connect(reader)
+            await until(lambda: any(reader.finished for reader in readers))
+            left = here.hub.streams
+            await until(lambda: all(reader.finished for reader in readers))
+            return [reader.received for reader in readers], left, here.measured("cin_streams_aged_total")
+
+    received, left, aged = run(go())
+    assert all(each.endswith(b"retry: 2000\n\n") for each in received)
+    assert (left > 5, aged) == (True, 20)
+
+
+def test_stream_that_is_behind_is_not_ended_by_its_age(tmp_path: Path) -> None:
+    async def go() -> tuple[bool, list[int], float]:
+        async with streaming(tmp_path, max_age_seconds=0.02, stall_seconds=10) as here:
+            reader = Reader()
+            reader.stop_taking()
+            here.connect(reader)
+            await here.append_and_follow(1)
+            other = Reader()
+            here.connect(other)
+            await until(lambda: other.finished)
+            await until(lambda: here.measured("cin_streams_behind") == 1)
+            ended = reader.finished
+            reader.go_on()
+            await until(lambda: reader.finished)
+            return ended, reader.offsets, here.measured("cin_streams_aged_total")
+
+    assert run(go()) == (False, [1], 2)
+
+
+# A crowd
+
+
+def test_streams_far_behind_share_what_is_read_of_the_log(tmp_path: Path) -> None:
+    async def go() -> tuple[list[list[int]], float]:
+        async with streaming(tmp_path, ring_events=5) as here:
+            await here.append_and_follow(1_200)
+            readers = [Reader() for _ in range(100)]
+            for number, reader in enumerate(readers):
+                here.connect(reader, 3 * number)
+            await until(lambda: all(1_200 in reader.offsets[-1:] for reader in readers))
+            return [reader.offsets for reader in readers], here.measured("cin_log_reads_total")
+
+    offsets, reads = run(go())
+    assert offsets == [numbers(3 * number + 1, 1_200) for number in range(100)]
+    assert reads < 12
+
+
+def test_many_heartbeats_leave_turns_to_others(tmp_path: Path) -> None:
+    async def go() -> int:
+        async with streaming(tmp_path, heartbeat_seconds=0.2) as here:
+            readers = [DirectReader() for _ in range(5 * STREAMS_AT_ONCE)]
+            for reader in readers:
+                here.connect(reader)
+            most = had = 0
+            async with asyncio.timeout(10):
+                while had < len(readers):
+                    await asyncio.sleep(0)
+                    beaten = sum(bool(reader.received) for reader in readers)
+                    most, had = max(most, beaten - had), beaten
+            return most
+
+    assert run(go()) <= STREAMS_AT_ONCE
+
+
 # Where things stand
 
 
