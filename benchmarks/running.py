@@ -1,5 +1,6 @@
 """Starting what is measured: CIN and its baselines, as processes on free ports, ended when the block is over."""
 
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.usage import cpu_seconds
-from tests.server import SERVE, Server, free_port
+from tests.server import SERVE, Server, free_port, wait_until
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Running:
     name: str
     port: int
     pid: int
+
+    @property
+    def greeting(self) -> bytes:
+        """What every stream begins with, once it is subscribed."""
+        return b"200 OK" if self.name == "nchan" else b"hello"
 
     def resident_kib(self) -> int:
         """Memory that the process holds, in KiB."""
@@ -49,13 +55,31 @@ def baseline(module: str, ready: str) -> Iterator[Running]:
     command = [sys.executable, "-m", "uvicorn", f"benchmarks.baselines.{module}:app", "--port", str(port)]
     with subprocess.Popen([*command, "--log-level", "warning"]) as process:
         try:
-            _wait(f"http://127.0.0.1:{port}{ready}")
+            wait_for_http(f"http://127.0.0.1:{port}{ready}")
             yield Running(module, port, process.pid)
         finally:
             process.kill()
 
 
-def _wait(url: str) -> None:
+@contextmanager
+def bare() -> Iterator[Running]:
+    """`benchmarks.baselines.bare`."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.baselines.bare", str(port)]) as process:
+        try:
+            wait_until(lambda: _is_open(port), what="the bare server")
+            yield Running("bare", port, process.pid)
+        finally:
+            process.kill()
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_for_http(url: str) -> None:
+    """Wait until something answers there."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -9,6 +9,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from app.cli.pipelining import PipeliningProtocol
 from app.main import drain
 from app.routers.bodies import BATCH_BYTES
 from app.settings import Settings
@@ -65,6 +66,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=PipeliningProtocol,
         lifespan="off",  # entered before, so that an error at start is ours to tell
         log_config=None,
         access_log=False,

@@ -31,6 +31,8 @@ class SseConnection:
     Under any other server all goes through `send`.
     """
 
+    __slots__ = ("_cycle", "_descriptor", "_is_direct", "_owner", "_send", "_transport")
+
     wire = SSE
 
     def __init__(self, send: Send) -> None:
@@ -38,13 +40,19 @@ class SseConnection:
         self._cycle = getattr(send, "__self__", None)
         self._transport: asyncio.Transport | None = getattr(self._cycle, "transport", None)
         self._descriptor = plain_descriptor(self._transport)
+        self._is_direct = False
         self._owner = asyncio.current_task()
 
     def write_now(self, data: bytes) -> bool:
         """Hand over bytes without a coroutine; False if they must go through `send`."""
-        if self._descriptor is None or not getattr(self._cycle, "chunked_encoding", False):
+        if self._descriptor is None or not (self._is_direct or self._becomes_direct()):
             return False
         return write_straight(self._transport, self._descriptor, _chunk(data))
+
+    def _becomes_direct(self) -> bool:
+        """Whether the answer goes out in chunks, as we write it; known when its head is sent."""
+        self._is_direct = bool(getattr(self._cycle, "chunked_encoding", False))
+        return self._is_direct
 
     def send(self, data: bytes) -> Coroutine[Any, Any, None]:
         if self.is_gone():

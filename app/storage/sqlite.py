@@ -176,8 +176,6 @@ def _engine(path: Path, pragmas: tuple[str, ...], *, begin: str, connections: in
         for pragma in pragmas:
             connection.execute(pragma)
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
+    # Where SQLAlchemy begins, not as a listener's statement: that takes ten times as long.
+    engine.dialect.do_begin = lambda connection: connection.execute(begin)  # type: ignore[assignment,method-assign]
     return engine

@@ -45,6 +45,10 @@ _EVERYTHING = EventFilter()
 AGE_JITTER = 0.2
 """How much sooner or later than at its greatest age a stream is ended, so that those which began together do not."""
 
+REST_SECONDS = 0.01
+"""How long the hub rests at most after all streams were served, and as long as that took: what is captured meanwhile goes
+out in one write. Nothing waits that comes after a rest, so a single event is never held up."""
+
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
@@ -164,7 +168,7 @@ class Hub:
         if stream in self._streams:
             self._disconnect(stream.agent)
             self._connect(agent)
-        stream.cursor, stream.event_filter, stream.agent = after, event_filter, agent
+        stream.cursor, stream.event_filter, stream.agent = after, event_filter or _EVERYTHING, agent
 
     def welcome(self, wire: Wire, start: Start, retry_milliseconds: int) -> bytes:
         """What every stream begins with: `hello`, and where it stands."""
@@ -220,7 +224,7 @@ class Hub:
                     self._ring = self._new_ring(max(bounds.trimmed, bounds.head - self._limits.ring_events))
                 async for page in self._log.follow(self.network.id, self._ring.head):
                     self._take(page)
-                    await self._fan_out()
+                    await asyncio.sleep(min(await self._fan_out(), REST_SECONDS))
             except CINError as error:
                 log.warning("follow_failed", error=error.detail, next="the log is read again in a second")
                 await asyncio.sleep(1)
@@ -242,14 +246,48 @@ class Hub:
         self._metrics.head.labels(self.network.name).set(self._ring.head)
         self._milestones.reach(self._ring.head)
 
-    async def _fan_out(self) -> None:
-        """Move all live streams to the head, a few at a time, so that others get their turn in between."""
+    async def _fan_out(self) -> float:
+        """Move all live streams to the head, a few at a time, so that others get their turn in between.
+
+        Returns how long that took, in seconds, without the others' turns.
+        """
         live = list(self._live)
+        spent = 0.0
         for start in range(0, len(live), STREAMS_AT_ONCE):
             present = time.monotonic()
-            few = [stream for stream in live[start : start + STREAMS_AT_ONCE] if stream in self._live]
-            self._metrics.deliveries.inc(sum(self._advance(stream, present) for stream in few))
+            self._metrics.deliveries.inc(self._serve(live[start : start + STREAMS_AT_ONCE], present))
+            spent += time.monotonic() - present
             await asyncio.sleep(0)
+        return spent
+
+    def _serve(self, streams: list[Subscription], present: float) -> int:
+        """Move those of the streams that are live still to the head; returns how many events they took.
+
+        Nearly all are at the same place, want everything and take it at once. That is done here, where every call for each
+        is felt (docs/decisions/0025); `_advance` does the rest.
+        """
+        ring = self._ring
+        delivered = 0
+        shared: Slice | None = None
+        shared_after, shared_on = -1, None
+        for stream in streams:
+            if stream not in self._live or stream.cursor >= ring.head:
+                continue
+            if stream.event_filter is _EVERYTHING:
+                if stream.cursor != shared_after or stream.wire is not shared_on:
+                    shared_after, shared_on = stream.cursor, stream.wire
+                    shared = ring.after(shared_after, _EVERYTHING, shared_on)
+                try:
+                    if shared is not None and stream.connection.write_now(shared.data):
+                        stream.sent_at = stream.moved_at = present
+                        stream.cursor = shared.end
+                        delivered += shared.events
+                except Exception:
+                    self._fail(stream)
+                    continue
+            if stream.cursor < ring.head:
+                delivered += self._advance(stream, present)
+        return delivered
 
     # Moving one stream
 
@@ -277,13 +315,16 @@ class Hub:
         try:
             suspended = stream.push(piece.data, present)
         except Exception:
-            log.exception("send_failed", next="the stream is cut, and its client resumes")
-            self._cut(stream)
+            self._fail(stream)
             return False
         if suspended is not None:
             self._fall_behind(stream, suspended, piece)
             return False
         return True
+
+    def _fail(self, stream: Subscription) -> None:
+        log.exception("send_failed", next="the stream is cut, and its client resumes")
+        self._cut(stream)
 
     def _fall_behind(
         self, stream: Subscription, suspended: Suspended | None = None, piece: Slice | None = None

@@ -1,6 +1,7 @@
 """A hub on a real log, and connections that behave as a test wants them to."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -95,6 +96,29 @@ class BrokenReader(Reader):
 
     async def send(self, data: bytes) -> None:
         raise ConnectionResetError("the connection is gone")
+
+
+class BrokenDirectReader(DirectReader):
+    """A reader whose transport finds out that the connection is gone when it is written to."""
+
+    def write_now(self, data: bytes) -> bool:
+        raise ConnectionResetError("the connection is gone")
+
+
+class CostlyReader(DirectReader):
+    """A reader that it takes so many seconds to write to. It counts the writes."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.writes = 0
+        self._seconds = seconds
+
+    def write_now(self, data: bytes) -> bool:
+        self.writes += 1
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
+            pass
+        return super().write_now(data)
 
 
 class Streaming:

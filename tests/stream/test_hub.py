@@ -15,7 +15,7 @@ from app.stream.start import Start
 from app.stream.wire_socket import SOCKET
 from app.stream.wire_sse import SSE
 from tests.inside import run, until, within
-from tests.stream.hubs import BrokenReader, DirectReader, Reader, streaming
+from tests.stream.hubs import BrokenDirectReader, BrokenReader, CostlyReader, DirectReader, Reader, streaming
 
 BIG = f'"{"x" * 100_000}"'
 
@@ -142,6 +142,39 @@ def test_more_streams_than_are_served_at_once_all_get_it(tmp_path: Path) -> None
     offsets, delivered = run(go())
     assert all(each == numbers(1, 20) for each in offsets)
     assert delivered == 20 * (STREAMS_AT_ONCE * 2 + 1)
+
+
+def test_what_is_captured_while_the_hub_rests_goes_out_in_one_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.stream.hub.REST_SECONDS", 1)
+
+    async def go() -> tuple[list[int], int]:
+        async with streaming(tmp_path) as here:
+            reader = CostlyReader(0.3)
+            here.connect(reader)
+            await here.append(1)
+            await until(lambda: reader.writes == 1)
+            for _ in range(4):
+                await here.append(1)
+            await until(lambda: reader.offsets[-1:] == [5])
+            return reader.offsets, reader.writes
+
+    assert run(go()) == (numbers(1, 5), 2)
+
+
+def test_readers_of_every_kind_side_by_side_get_every_event(tmp_path: Path) -> None:
+    async def go() -> list[list[int]]:
+        async with streaming(tmp_path) as here:
+            await here.append_and_follow(4)
+            readers = [kind() for _ in range(4) for kind in (DirectReader, Reader, BrokenDirectReader)]
+            for number, reader in enumerate(readers):
+                here.connect(reader, 4, EventFilter(tags=frozenset("a")) if number % 2 else None)
+            await here.append(3, tags=["a"])
+            await until(lambda: all(reader.offsets[-1:] == [7] or reader.aborted for reader in readers))
+            return [reader.offsets for reader in readers if not isinstance(reader, BrokenDirectReader)]
+
+    assert run(go()) == [numbers(5, 7)] * 8
 
 
 # Filters and heartbeats
