@@ -24,6 +24,7 @@ from benchmarks.keepalive import Connection
 from benchmarks.running import cin
 from benchmarks.spread import both, p99
 from benchmarks.tables import Table
+from tests.server import wait_until
 
 FEW, MANY = 500, 5_000
 PACE = 5.0
@@ -74,14 +75,17 @@ def storm(server: Target, clients: int, plan: Plan, seed: int = 1) -> Storm:
     chance = random.Random(seed)
     fill(server.port, plan.log)
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http, Crowd(server.port, clients) as crowd:
-        epoch, _, head = str(http.get("/info").json()["head"]).rpartition("-")
+        epoch, head = str(http.get("/info").json()["epoch"]), plan.log
+        wait_until(
+            lambda: http.get("/info").json()["head"] == f"{epoch}-{head}", what="the whole log in the ring's sight"
+        )
         started = time.monotonic()
         crowd.come(epoch, [Place(None, 0)] * clients)
-        opened = clients / (crowd.await_offset(int(head)).moments[-1] - started)
+        opened = clients / (crowd.await_offset(head).moments[-1] - started)
         with capturing(server.port) as before:
             time.sleep(plan.quiet_seconds)
-        crowd.await_offset(int(head) + len(before))
-        last = int(head) + len(before)
+        last = head + len(before)
+        crowd.await_offset(last)
         pages, commits = metric(http, "cin_log_reads_total"), metric(http, "cin_commits_total")
         crowd.cut()
         with capturing(server.port) as meanwhile:
