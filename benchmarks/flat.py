@@ -127,12 +127,12 @@ class _Life:
     def __init__(self, server: Server) -> None:
         self.captured = self.head = 0
         self.stopped = threading.Event()
-        self._http = httpx.Client(base_url=server.url)
-        self.epoch = str(self._http.get("/info").json()["epoch"])
+        self._url = server.url
+        self.epoch = str(httpx.get(f"{server.url}/info").json()["epoch"])
 
     def run(self) -> None:
         skills: deque[str] = deque()
-        with self._http as http:
+        with httpx.Client(base_url=self._url) as http:
             while not self.stopped.wait(1 / PACE):
                 name = f"flat{self.captured}"
                 skill = {"error_type": "Flat", "pattern": name, "resolution": name + "x" * 4_000}

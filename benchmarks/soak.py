@@ -222,7 +222,7 @@ FLAT, FLAT_MINUTES = "flat", 30.0
 
 def journeys(minutes: float) -> list[Journey]:
     """All of them, for so long a soak."""
-    return [*JOURNEYS, Journey(FLAT, partial(flat, minutes=min(FLAT_MINUTES, 0.9 * minutes)))]
+    return [*JOURNEYS, Journey(FLAT, partial(flat, minutes=min(FLAT_MINUTES, max(0.1, 0.9 * minutes - 0.3))))]
 
 
 def run(journey: Journey, seed: int, deadline: float) -> bool:

@@ -33,10 +33,10 @@ log = structlog.get_logger(__name__)
 STREAMS_AT_ONCE = 100
 """Streams served before others may use the event loop: 2 ms, most of it in the system's `write`."""
 
-OPENINGS_AT_ONCE = 4
-"""Streams opened in one turn of the event loop, half a millisecond each, so that a crowd at the door delays nobody."""
+OPENINGS_AT_ONCE = 1
+"""Streams opened in one turn of the event loop, a millisecond each: a capture beside them takes a dozen turns."""
 
-CATCH_UPS_AT_ONCE = 16
+CATCH_UPS_AT_ONCE = 4
 """Slices of up to 64 KiB that streams which are behind are sent in one turn of the event loop."""
 
 _EVERYTHING = EventFilter()
