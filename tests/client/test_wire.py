@@ -98,3 +98,16 @@ def test_answer_of_another_program_says_so(answer: httpx.Response) -> None:
 def test_package_exports_what_it_names() -> None:
     assert sorted(app.client.__all__) == app.client.__all__
     assert all(hasattr(app.client, name) for name in app.client.__all__)
+
+
+@pytest.mark.parametrize(
+    ("url", "http", "socket"),
+    [
+        ("ws://localhost:8005", "http://localhost:8005", "ws://localhost:8005/ws?agent=a%2Fb"),
+        ("wss://cin.test/ws/", "https://cin.test", "wss://cin.test/ws?agent=a%2Fb"),
+        ("https://cin.test/hub/", "https://cin.test/hub", "wss://cin.test/hub/ws?agent=a%2Fb"),
+    ],
+)
+def test_address_names_a_server_by_either_scheme(url: str, http: str, socket: str) -> None:
+    address = Address.resolve(url, "a/b", None)
+    assert (address.url, address.socket_url) == (http, socket)
