@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -347,21 +348,22 @@ def test_drain_says_when_to_come_back_and_answers_what_was_taken_up(fresh_server
         SocketStream(fresh_server.url) as stream,
         open_socket(fresh_server) as busy,
     ):
-        stream.start()
         for number in range(300):
             busy.send(json.dumps({"type": "capture", "ref": number, "skill": make_skill()}))
         hear(busy)
-        assert fresh_server.stop() == 0
-        goodbye = stream.rest()[-1]
-        assert (int(goodbye.fields["retry"]) > 0, stream.close_code) == (True, 1012)
-        assert close_of(quiet)[1] == 1012
-        messages, code = close_of(busy)
-    answered = 1 + sum(message["type"] == "captured" for message in messages)
+        with ThreadPoolExecutor() as pool:  # clients read while the server stops
+            stopping = pool.submit(fresh_server.stop)
+            messages, code = close_of(busy)
+            goodbye = stream.rest()[-1]
+            assert close_of(quiet)[1] == 1012
+            assert stopping.result() == 0
+    assert (int(goodbye.fields["retry"]) > 0, stream.close_code) == (True, 1012)
     assert code == 1012
-    assert [message["type"] for message in messages].count("retry") == 1
+    kinds = [message["type"] for message in messages]
+    assert kinds.count("retry") == 1
     fresh_server.start()
     with httpx.Client(base_url=fresh_server.url) as api:
-        assert offset(head(api)) == answered
+        assert offset(head(api)) == 1 + kinds.count("captured")
     assert "Traceback" not in fresh_server.log.read_text()
 
 
