@@ -163,7 +163,7 @@ class Follower:
         async for page in self._log.follow(self.network.id, self._index.offset):
             await asyncio.sleep(
                 0
-            )  # streams first: this takes half a millisecond, and a question waits for it if it must
+            )  # streams first: what follows takes half a millisecond, and who needs it waits for it
             await self._apply(self._index, page)
             if page.bounds is not None and page.bounds.counts > self._index.counts:
                 await self._count_all(self._index, page.bounds.counts)
