@@ -39,6 +39,7 @@ IDEMPOTENCY_KEY = _header(
 )
 IF_MATCH = _header("If-Match", "The `ETag` of the version you have read.", '"1"')
 IF_NONE_MATCH = _header("If-None-Match", "The `ETag` of the answer you have; 304 if it is still right.", '"1-4be1c7"')
+LAST_EVENT_ID = _header("Last-Event-ID", "The last `id:` you have seen; wins over `since`.", "k3f9-42")
 MIN_POSITION = _header(
     "CIN-Min-Position",
     "Wait, at most 2 s, until this process has come to that position.",

@@ -1,12 +1,16 @@
 """Routes whose handlers take the request and their path parameters, and nothing that FastAPI would have to solve."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
+
+from app.problems import from_validation_error
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class PlainRoute(APIRoute):
@@ -40,3 +44,14 @@ def query_parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
         }
         for name, described in schema["properties"].items()
     ]
+
+
+def read_parameters(request: Request, model: type[M]) -> M:
+    """The query string as a `model`. Raises `InvalidInput` with every rule it breaks."""
+    query = request.query_params
+    lists = {name for name, field in model.model_fields.items() if field.default_factory is list}
+    given = {name: query.getlist(name) if name in lists else query[name] for name in query}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise from_validation_error(error, "query") from None

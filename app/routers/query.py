@@ -5,7 +5,7 @@ the database.
 """
 
 import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
@@ -31,12 +31,11 @@ from app.query.question import MESSAGE_BYTES, MatchQuestion, SearchQuestion
 from app.query.rendering import as_json, as_text
 from app.query.skill_reader import MOST_IDS, SkillQuery
 from app.routers.bodies import JSON, TEXT, read_body
-from app.routers.plain_route import PlainRoute, query_parameters
+from app.routers.plain_route import PlainRoute, query_parameters, read_parameters
 from app.skills.document import skill_json, version_json
 
 router = APIRouter(tags=["query"], route_class=PlainRoute)
 
-M = TypeVar("M", bound=BaseModel)
 VersionNumber = Annotated[int, Path(ge=1, le=999_999_999)]
 
 _HEADERS = [IF_NONE_MATCH, MIN_POSITION]
@@ -134,7 +133,7 @@ async def list_skills(request: Request) -> Response:
     parts. Pages go on with `cursor`: no skill comes twice and none is left out, whatever is captured in between.
     """
     here = await _here(request)
-    params = _read_params(request, SkillListParams)
+    params = read_parameters(request, SkillListParams)
     question = SearchQuestion(
         params.q or "", params.limit, params.error_type, params.agent, tuple(params.tag), params.cursor
     )
@@ -242,10 +241,10 @@ async def _read_question(request: Request) -> MatchQuestion:
     """What was asked. Raises what `read_body` raises, and `InvalidInput`."""
     body, media_type = await read_body(request, _MATCH_JSON_BYTES, JSON, TEXT)
     if media_type == TEXT:
-        params = _read_params(request, MatchParams)
+        params = read_parameters(request, MatchParams)
         message = _decode(request, body)
     else:
-        _read_params(request, _NoParams)
+        read_parameters(request, _NoParams)
         try:
             asked = MatchRequest.model_validate_json(body)
         except ValidationError as error:
@@ -257,17 +256,6 @@ async def _read_question(request: Request) -> MatchQuestion:
             f"The message has {size:,} bytes; at most {MESSAGE_BYTES:,} are taken. Send the end of the log."
         )
     return MatchQuestion(message, params.error_type, params.limit)
-
-
-def _read_params(request: Request, model: type[M]) -> M:
-    """The query string as a `model`. Raises `InvalidInput` with every rule it breaks."""
-    query = request.query_params
-    lists = {name for name, field in model.model_fields.items() if field.default_factory is list}
-    given = {name: query.getlist(name) if name in lists else query[name] for name in query}
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise from_validation_error(error, "query") from None
 
 
 def _decode(request: Request, body: bytes) -> str:

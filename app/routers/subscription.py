@@ -1,51 +1,21 @@
 """The stream of events."""
 
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import EventSourceResponse
-from starlette.types import Receive, Scope, Send
 
 from app import errors
-from app.dependencies import Parts, PartsDep
+from app.dependencies import Parts, parts
+from app.headers import LAST_EVENT_ID
 from app.models import EventType
 from app.models.types import AgentName, ErrorType, Tag
 from app.problems import responses
+from app.routers.plain_route import PlainRoute, query_parameters, read_parameters
 from app.routers.sse import StreamResponse, come_back
 from app.skills.filters import EventFilter
 from app.stream.start import Start, wanted
 
-
-class StreamRoute(APIRoute):
-    """A route on which a crowd is let in a few at a time, before it costs anything.
-
-    A browser is told to come back where others are told `Retry-After`, before a stream is begun.
-    """
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        here: Parts | None = scope["app"].state.parts
-        if here is not None:
-            await here.hub.openings.take()
-        await super().handle(scope, receive, send)
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_or_come_back(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except errors.CINError as error:
-                if error.retry_after_seconds is None or not _is_browser(request):
-                    raise
-                return come_back(error.retry_after_seconds)
-
-        return handle_or_come_back
-
-
-router = APIRouter(tags=["subscription"], route_class=StreamRoute)
+router = APIRouter(tags=["subscription"], route_class=PlainRoute)
 
 _DESCRIPTION = """Subscribe to what is captured, revised and retired, as server-sent events.
 
@@ -111,22 +81,26 @@ class StreamParams(BaseModel):
         },
         **responses(errors.PositionUnavailable, errors.StreamLimitReached, errors.StorageFull),
     },
+    openapi_extra={"parameters": [*query_parameters(StreamParams), LAST_EVENT_ID]},
 )
-async def stream_skills(
-    request: Request,
-    params: Annotated[StreamParams, Query()],
-    parts: PartsDep,
-    last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="The last `id:` you have seen; wins over `since`.")
-    ] = None,
-) -> Response:
+async def stream_skills(request: Request) -> Response:
+    for_browser = _is_browser(request)
+    try:
+        here = parts(request)
+        await here.hub.openings.take()  # a crowd is let in a few at a time, before it costs anything
+        params = read_parameters(request, StreamParams)
+        start = await find_start(here, params, params.agent, request.headers.get("last-event-id"))
+    except errors.CINError as error:
+        if error.retry_after_seconds is None or not for_browser:
+            raise
+        return come_back(error.retry_after_seconds)
     return StreamResponse(
-        parts.hub,
-        await find_start(parts, params, params.agent, last_event_id),
+        here.hub,
+        start,
         params.to_filter(),
         agent=params.agent,
-        retry_milliseconds=parts.retry_milliseconds,
-        for_browser=_is_browser(request),
+        retry_milliseconds=here.retry_milliseconds,
+        for_browser=for_browser,
     )
 
 

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from starlette.requests import Request
 
-from app.routers.subscription import StreamParams, stream_skills
+from app.routers.subscription import StreamParams, find_start
 from tests.factories import make_skill
 from tests.inside import Inside, application, run
 from tests.routers.answers import PROBLEM, capture, head, offset
@@ -489,9 +488,7 @@ def test_stream_that_the_ring_can_serve_reads_nothing_of_the_database(tmp_path: 
                 ("a", "now", None),
                 ("a", None, position),
             ):
-                request = Request({"type": "http", "headers": []})
-                params = StreamParams(agent=agent, since=since)
-                await stream_skills(request, params, here, last)
+                await find_start(here, StreamParams(since=since), agent, last)
             return reads.number
 
     assert run(go()) == 0
