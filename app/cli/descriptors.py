@@ -13,22 +13,23 @@ OTHERS = 200
 
 
 def fit_streams(settings: Settings) -> Settings:
-    """Raise the limit as far as the system lets us, and take no more streams than fit, which is said in one line.
+    """Raise the limit as far as the system lets us, and take no more streams than fit.
 
     Those above get the answer for a full server; without a descriptor they would get none.
     """
-    limit = _raised()
-    fitting = max(0, limit - OTHERS)
-    if settings.max_streams <= fitting:
-        return settings
-    log.warning(
-        "streams_limited",
-        streams=fitting,
-        wanted=settings.max_streams,
-        open_files=limit,
-        next="raise the hard limit on open files (`ulimit -Hn`, LimitNOFILE=), or set CIN_MAX_STREAMS to what fits",
-    )
-    return settings.model_copy(update={"max_streams": fitting})
+    fitting = max(0, _raised() - OTHERS)
+    return settings.model_copy(update={"max_streams": min(settings.max_streams, fitting)})
+
+
+def tell_limit(wanted: Settings, fitting: Settings) -> None:
+    """Say in one line that fewer streams fit than were wanted, if that is so."""
+    if fitting.max_streams < wanted.max_streams:
+        log.warning(
+            "streams_limited",
+            streams=fitting.max_streams,
+            wanted=wanted.max_streams,
+            next="raise the hard limit on open files (`ulimit -Hn`, LimitNOFILE=), or set CIN_MAX_STREAMS to what fits",
+        )
 
 
 def _raised() -> int:

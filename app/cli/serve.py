@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 
-from app.cli.descriptors import fit_streams
+from app.cli.descriptors import fit_streams, tell_limit
 from app.cli.environment import read_settings
 from app.cli.listening import describe, listener
 from app.errors import StartupError
@@ -29,7 +29,6 @@ def serve(host: str | None, port: int | None, workers: int | None = None) -> int
 
 
 def _serve_alone(settings: Settings) -> None:
-    settings = fit_streams(settings)
     with listener(settings) as bound:
         from app.cli.server import loop_factory
 
@@ -37,11 +36,13 @@ def _serve_alone(settings: Settings) -> None:
             runner.run(_serve(settings, bound))
 
 
-async def _serve(settings: Settings, bound: socket.socket) -> None:
+async def _serve(wanted: Settings, bound: socket.socket) -> None:
     from app.cli.server import Server
     from app.main import create_app
 
+    settings = fit_streams(wanted)
     app = create_app(settings)
     async with app.router.lifespan_context(app):
+        tell_limit(wanted, settings)
         print(describe(bound), file=sys.stderr)
         await Server(app, settings).serve(sockets=[bound])

@@ -15,7 +15,7 @@ import structlog
 from fastapi import FastAPI
 
 from app.cli.channel import Ask, Channel, Listen, Listens, Ready, Report, Stop
-from app.cli.descriptors import fit_streams
+from app.cli.descriptors import fit_streams, tell_limit
 from app.cli.environment import read_settings
 from app.cli.listening import BACKLOG
 from app.cli.server import Server, loop_factory
@@ -41,7 +41,6 @@ def main() -> None:
     try:
         settings = read_settings()
         configure_logging(settings.log_format, settings.log_level, worker=seat)
-        settings = fit_streams(settings)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             sockets = [socket.socket(fileno=number) for number in listeners]
             runner.run(_work(settings, seat, socket.socket(fileno=channel), sockets))
@@ -50,11 +49,14 @@ def main() -> None:
         sys.exit(2)
 
 
-async def _work(settings: Settings, seat: int, end: socket.socket, listeners: list[socket.socket]) -> None:
+async def _work(wanted: Settings, seat: int, end: socket.socket, listeners: list[socket.socket]) -> None:
     channel = await Channel.open(end)
     metrics = MetricsOfAll(channel)
+    settings = fit_streams(wanted)
     app = create_app(settings, metrics)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+        if seat == 0:
+            tell_limit(wanted, settings)
         server = WorkingServer(app, settings, listeners)
         beside = [
             tasks.create_task(_obey(channel, server, metrics), name="obey"),

@@ -110,6 +110,7 @@ class Conversation:
         self._answers: asyncio.Queue[Callable[[], Awaitable[bytes]]] = asyncio.Queue(MOST_AT_ONCE)
         self._answering: asyncio.Task[None] | None = None
         self._keys: set[str] = set()
+        self._taking = asyncio.Lock()
         connection.before_finish = self._finish
 
     async def run(self, receive: Callable[[], Awaitable[Message]]) -> None:
@@ -132,11 +133,12 @@ class Conversation:
             return
         if len(body) > SMALL_BYTES:
             await self._answers.join()  # one large message at a time
-        if self._is_ending:
-            return
-        await self._answers.put(await self._begin(body))
-        if self._answering is None:  # a task only while there is something to answer: most connections only listen
-            self._answering = asyncio.create_task(self._answer_all())
+        async with self._taking:
+            if self._is_ending:
+                return
+            await self._answers.put(await self._begin(body))
+            if self._answering is None:  # a task only while there is something to answer: most connections only listen
+                self._answering = asyncio.create_task(self._answer_all())
 
     async def _end(self, code: int, reason: str) -> None:
         await self._finish()
@@ -145,7 +147,8 @@ class Conversation:
     async def _finish(self) -> None:
         """Take up nothing more, and wait until all is answered that was."""
         self._is_ending = True
-        await self._answers.join()
+        async with self._taking:  # one that is being taken up is put among the others first
+            await self._answers.join()
 
     # Answers, in order
 
