@@ -3,7 +3,8 @@
 uvicorn begins a connection's next request when the one before is answered, so a pipeline of captures would have a commit
 for each. Here they are begun as they come and answered in turn (RFC 9112, 9.3.2). They are written in the order in which
 they came: a capture's body is whole before the next one begins, and nothing else is waited for on the way to the group
-commit. Any other request waits for its turn.
+commit. Any other request waits for its turn, and so does the answer to what is no request: whoever is answered in the place
+of another would take it for its own.
 """
 
 from typing import Any
@@ -14,11 +15,57 @@ MOST_BEGUN = 256
 """Captures of one connection that are begun and not answered."""
 
 
+MOST_HEAD_BYTES = 512 * 1024
+"""What stands before a body: the request line and its headers."""
+
+
 class PipeliningProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 on httptools, with captures in a row begun at once."""
 
     _turn: RequestResponseCycle | None = None
     """The oldest request that is not answered, whose bytes go to the transport."""
+
+    _refusal: str | None = None
+    """What is said when all that was asked before is answered; nothing is read any more."""
+
+    _head_bytes = 0
+    _is_in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
+        if self._is_in_head:
+            self._head_bytes += len(data)
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self.send_400_response(f"The headers of a request have at most {MOST_HEAD_BYTES:,} bytes.")
+        else:
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._is_in_head = True
+        super().on_message_begin()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.pipeline and self.pipeline[0][0].more_body:  # the rest of it will never come
+            broken, _ = self.pipeline.popleft()
+            broken.disconnected = True
+            broken.message_event.set()
+        if self._owes_answers():
+            self._refusal = msg
+            self.flow.pause_reading()
+        else:
+            super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._owes_answers():
+            self.send_400_response("Ask for a WebSocket when the requests before are answered.")
+        else:
+            super().handle_websocket_upgrade()
+
+    def _owes_answers(self) -> bool:
+        """Whether requests that came whole are not answered."""
+        turn = self._turn
+        return bool(self.pipeline) or not (turn is None or turn.response_complete or turn.more_body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)  # tells the newest request only
@@ -28,6 +75,7 @@ class PipeliningProtocol(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def on_headers_complete(self) -> None:
+        self._is_in_head, self._head_bytes = False, 0
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is before or not self.pipeline:
@@ -63,6 +111,8 @@ class PipeliningProtocol(HttpToolsProtocol):
         while self._turn is not None and self._turn is not answered and self._turn.response_complete:
             answered = self._turn
             super().on_response_complete()  # gives the next one its turn, which may have been answered before
+        if self._refusal is not None and not self._owes_answers() and not self.transport.is_closing():
+            super().send_400_response(self._refusal)
 
     def shutdown(self) -> None:
         if self.pipeline and self.cycle.response_complete:

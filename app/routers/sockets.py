@@ -175,6 +175,8 @@ class Conversation:
             message = sent.read(body)
         except CINError as error:
             return partial(self._failed, sent.ref if sent else None, error)
+        if isinstance(message, Subscribe) and message.agent and self._agent is None:
+            self._agent = self._captured_by = message.agent  # whose connection it is from now on
         if isinstance(message, Capture):
             return await self._begin_capture(message, sent)
         return partial(self._answered, sent.ref, partial(self._do, message))

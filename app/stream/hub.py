@@ -440,6 +440,8 @@ class Hub:
             log.warning("goodbye_failed", error=str(error), next="the client comes back by itself")
 
     async def _end(self, stream: Subscription, retry_milliseconds: int) -> None:
+        if stream not in self._streams:
+            return  # it has gone, or is ended already: a drain may meet one that came of age
         self._remove(stream)
         try:
             async with asyncio.timeout(1):

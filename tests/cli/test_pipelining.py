@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -123,6 +123,36 @@ def test_connection_is_closed_after_the_answer_to_who_asks_for_it(server: Server
         client.send(capture(words[0]), capture(words[1]), last)
         assert patterns(client.answers(3)) == words[:3]
         assert client.is_at_end()
+
+
+CHUNKED = (
+    b"POST /skills HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"
+)
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("odd", [b"\x00garbage\r\n\r\n", CHUNKED, UPGRADE], ids=["garbage", "chunk", "upgrade"])
+def test_what_is_no_request_is_answered_in_its_turn(server: Server, words: list[str], odd: bytes) -> None:
+    with pipe(server) as client:
+        client.send(*map(capture, words[:5]), odd)
+        answers = client.answers(6)
+        assert [status for status, _ in answers] == [201] * 5 + [400]
+        assert patterns(answers[:5]) == words[:5]
+        assert client.is_at_end()
+    with pipe(server) as client:
+        client.send(request("GET /healthz"), odd)
+        assert [status for status, _ in client.answers(2)] == [200, 400]
+
+
+def test_headers_without_end_are_refused(server: Server) -> None:
+    with pipe(server) as client, suppress(ConnectionError):
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ")
+        for _ in range(64):
+            client.send(b"a" * 16_384)
+        assert client.answers(1)[0][0] == 400
 
 
 def test_server_that_stops_answers_what_it_has_begun(tmp_path: Path, words: list[str]) -> None:

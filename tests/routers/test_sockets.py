@@ -256,6 +256,20 @@ def test_capability_registers_the_agent(server: Server, api: httpx.Client) -> No
     assert (agent["capabilities"], agent["connections"]) == (["one", "skill_broadcast"], 1)
 
 
+def test_agent_that_subscribes_is_whose_connection_it_is(server: Server, api: httpx.Client) -> None:
+    name = f"agent-{uuid4()}"
+    with open_socket(server) as ws:
+        assert say(ws, type="subscribe", agent=name)["type"] == "hello"
+        assert hear(ws)["type"] == "position"
+        ws.send(json.dumps({"type": "capture", "skill": make_skill()}))
+        heard = {message["type"]: message for message in (hear(ws), hear(ws))}
+        assert heard["captured"]["skill"]["captured_by"] == name
+        position = heard["event"]["id"]
+        assert say(ws, type="ack", position=position, ref="a") == {"type": "done", "ref": "a"}
+    (agent,) = (each for each in api.get("/agents").json()["agents"] if each["name"] == name)
+    assert agent["acknowledged"] == position
+
+
 def test_acknowledgement_moves_the_agent(server: Server, api: httpx.Client) -> None:
     name = f"agent-{uuid4()}"
     api.put(f"/agents/{name}", json={})
