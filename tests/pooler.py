@@ -45,11 +45,13 @@ class Pooler:
         self.resting.put_nowait(upstream)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await self._greet(reader, writer)
-            while await self._transaction(reader, writer):
-                self.transactions += 1
-        writer.close()
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                await self._greet(reader, writer)
+                while await self._transaction(reader, writer):
+                    self.transactions += 1
+        finally:
+            writer.close()
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:

@@ -41,10 +41,13 @@ class Proxy:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with suppress(OSError):
-            to_server, from_server = await asyncio.open_unix_connection(str(self._server))
-            pumps = (self._pump(reader, from_server), self._pump(to_server, writer))
-            await asyncio.gather(*pumps)
+        try:
+            with suppress(OSError):
+                to_server, from_server = await asyncio.open_unix_connection(str(self._server))
+                pumps = (self._pump(reader, from_server), self._pump(to_server, writer))
+                await asyncio.gather(*pumps)
+        finally:
+            writer.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
