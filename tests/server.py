@@ -56,6 +56,7 @@ class Server:
         self, folder: Path, *, program: list[str] | Callable[[], object] = _SERVE_FORKED, **settings: str
     ) -> None:
         self.folder = folder
+        self.start_seconds = START_SECONDS
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.database = folder / "cin.db"
@@ -88,7 +89,7 @@ class Server:
         """Start the process and wait until it is ready; `settings` go on top of those it had."""
         self._settings |= settings
         self._process = self._begin()
-        wait_until(self._is_ready, START_SECONDS, "readiness")
+        wait_until(self._is_ready, self.start_seconds, "readiness")
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""
