@@ -25,13 +25,16 @@ class Sse(NamedTuple):
 
 
 @asynccontextmanager
-async def open_stream(url: str, since: str, last_event_id: str | None) -> AsyncIterator[Pieces]:
+async def open_stream(
+    url: str, since: str, last_event_id: str | None, event: str | None = None
+) -> AsyncIterator[Pieces]:
     """The bytes of a stream as they come, until the end of the block. Raises `Refused` or `OSError`."""
     address = urlsplit(url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     try:
         resume = f"Last-Event-ID: {last_event_id}\r\n" if last_event_id else ""
-        writer.write(f"GET /stream?since={since} HTTP/1.1\r\nHost: {address.netloc}\r\n{resume}\r\n".encode())
+        kind = f"&event={event}" if event else ""
+        writer.write(f"GET /stream?since={since}{kind} HTTP/1.1\r\nHost: {address.netloc}\r\n{resume}\r\n".encode())
         status, *_ = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
         if b" 200 " not in status:
             raise Refused(status.decode())

@@ -29,16 +29,27 @@ class Subscriber(Protocol):
 
 
 class PlainSubscriber:
-    """Reads the wire itself; `pause_seconds` after each piece make it slow, None lets it wait until it is to hurry."""
+    """Reads the wire itself; `pause_seconds` after each piece make it slow, None lets it wait until it is to hurry.
+
+    Who asks for an `event` of one type finds no pages of the log that others have read.
+    """
 
     def __init__(
-        self, url: str, name: str, history: History, *, since: str = "now", pause_seconds: float | None = 0
+        self,
+        url: str,
+        name: str,
+        history: History,
+        *,
+        since: str = "now",
+        pause_seconds: float | None = 0,
+        event: str | None = None,
     ) -> None:
         self.offset = -1
         self._url = url
         self._name = name
         self._history = history
         self._since = since
+        self._event = event
         self._position: str | None = None
         self._pause_seconds = pause_seconds
         self._hurried = asyncio.Event()
@@ -59,7 +70,7 @@ class PlainSubscriber:
             await asyncio.sleep(BACK_AFTER_SECONDS)
 
     async def _connect(self) -> None:
-        async with sse.open_stream(self._url, self._since, self._position) as pieces:
+        async with sse.open_stream(self._url, self._since, self._position, self._event) as pieces:
             connection = self._history.connected(self._name, self._position or self._since)
             async for block in sse.blocks(self._slowly(pieces)):
                 self._history.read(connection, *block)

@@ -12,6 +12,8 @@ from tests.server import Server
 
 EVENT_BYTES = 2_000
 BATCH = 200
+CAPTURED = "skill.captured"
+"""All that happens here; the last reader asks for it by name, so that it does not find what the others have read."""
 
 
 async def trim_under_readers(server: Server, history: History, *, batches: int, seed: int, kept: int) -> None:
@@ -21,8 +23,8 @@ async def trim_under_readers(server: Server, history: History, *, batches: int, 
     """
     names = (f"trim{seed}-{n}" for n in range((batches + 5) * BATCH))
     readers = [
-        PlainSubscriber(server.url, f"reader{seed}-{n}", history, since="earliest", pause_seconds=pause_seconds)
-        for n, pause_seconds in enumerate((0, 0.02, 0.08, 0.18, None))
+        PlainSubscriber(server.url, f"reader{seed}-{n}", history, since="earliest", pause_seconds=seconds, event=event)
+        for n, (seconds, event) in enumerate([(0, None), (0.02, None), (0.08, None), (0.18, None), (None, CAPTURED)])
     ]
     async with Http(server.url) as http:
         for _ in range(5):

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from benchmarks.usage import cpu_seconds
 from tests.factories import make_skill
 from tests.inside import run, within
 from tests.routers.answers import capture
 from tests.routers.matches import JSON, MIB, TEXT, ask, found, of, unique, word
 from tests.server import Server
 
-HEALTH_SECONDS = 2.0
+HEALTH_SECONDS = 1.0
 """How long others may have to wait for an answer that needs nothing, on a machine that tests share; 0.2 s alone."""
 
 WHOLE = (
@@ -26,7 +27,10 @@ WHOLE = (
 )
 """Messages that are tried at the greatest length; an eighth of it shows of the others whether their time is bounded."""
 
-ANSWER_SECONDS = 25.0
+ANSWER_SECONDS = 8.0
+"""Of the server's processor: what else the machine does is none of the message's doing. By the clock, `WAIT_SECONDS`."""
+
+WAIT_SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, lis
 
 
 async def ask_and_look(server: Server, body: bytes, headers: dict[str, str]) -> tuple[httpx.Response, float]:
-    """The answer, and how long `/healthz` took at most meanwhile, in seconds."""
+    """The answer, and how long `/healthz` took at most meanwhile, in seconds. Looks now and then, not to be the load."""
     async with (
         httpx.AsyncClient(base_url=server.url, timeout=60) as one,
         httpx.AsyncClient(base_url=server.url, timeout=60) as other,
@@ -63,6 +67,7 @@ async def ask_and_look(server: Server, body: bytes, headers: dict[str, str]) -> 
         waits = []
         while not asked.done():
             waits.append((await other.get("/healthz")).elapsed.total_seconds())
+            await asyncio.sleep(0.02)
         return await asked, max(waits)
 
 
@@ -115,13 +120,15 @@ def test_hostile_message_is_answered_and_keeps_nobody_else_waiting(
     if name not in WHOLE:
         message = message[-len(message) // 8 :]
     sent = message if isinstance(message, bytes) else message.encode()
-    answer, waited = run(within(ask_and_look(server, sent, TEXT), 60))
+    before = cpu_seconds(server.pid)
+    answer, waited = run(within(ask_and_look(server, sent, TEXT), WAIT_SECONDS))
+    took = cpu_seconds(server.pid) - before
     assert answer.status_code == 200
     text = message if isinstance(message, str) else message.decode("utf-8", "replace")
     for each in answer.json()["matches"]:
         assert text[each["span"]["start"] : each["span"]["end"]] == each["matched"]
-    assert (answer.elapsed.total_seconds() < ANSWER_SECONDS, waited < HEALTH_SECONDS) == (True, True), (
-        f"answered after {answer.elapsed.total_seconds():.2f} s, /healthz within {waited:.3f} s"
+    assert (took < ANSWER_SECONDS, waited < HEALTH_SECONDS) == (True, True), (
+        f"answered with {took:.2f} s of the processor, /healthz within {waited:.3f} s"
     )
 
 
