@@ -161,9 +161,8 @@ class Follower:
     async def _follow(self) -> None:
         assert self._index is not None
         async for page in self._log.follow(self.network.id, self._index.offset):
-            await asyncio.sleep(
-                0
-            )  # streams first: what follows takes half a millisecond, and who needs it waits for it
+            # Streams first: what follows takes half a millisecond, and who needs it waits for it.
+            await asyncio.sleep(0)
             await self._apply(self._index, page)
             if page.bounds is not None and page.bounds.counts > self._index.counts:
                 await self._count_all(self._index, page.bounds.counts)

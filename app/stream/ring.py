@@ -1,9 +1,13 @@
-"""The ring: the newest frames of a network, kept in memory so that most subscribers never cost a read of the log."""
+"""The ring: the newest frames of a network, kept in memory so that most subscribers never cost a read of the log.
+
+It is all that the streams of this process know of the log: what it has, and where the log begins and ends.
+"""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from app.eventlog.log import Bounds
 from app.skills.filters import EventFilter
 from app.stream.frames import Frame, Wire
 
@@ -41,13 +45,28 @@ def slices(frames: Iterable[Frame], after: int, end: int, event_filter: EventFil
 class Ring:
     """Frames by offset, without a hole, bounded in number and in bytes. The newest frame always stays."""
 
-    def __init__(self, *, max_events: int, max_bytes: int, head: int) -> None:
+    def __init__(self, *, epoch: str, max_events: int, max_bytes: int, head: int) -> None:
+        self.epoch = epoch
         self.head = head
+        self.trimmed = 0
+        """Up to here the log has lost its events, as far as this process has heard."""
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._bytes = 0
         self._frames: OrderedDict[int, Frame] = OrderedDict()
         self._unfiltered: dict[tuple[Wire, int], Slice] = {}
+
+    @property
+    def bounds(self) -> Bounds:
+        """Where the log begins and ends, as far as this process has followed it."""
+        return Bounds(self.epoch, self.head, self.trimmed)
+
+    def restart(self, after: int) -> None:
+        """Forget all frames, and go on after an offset."""
+        self.head = after
+        self._bytes = 0
+        self._frames.clear()
+        self._unfiltered.clear()
 
     @property
     def start(self) -> int:

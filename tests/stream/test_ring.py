@@ -12,12 +12,13 @@ from app.stream.wire_sse import SSE
 from tests.factories import make_event
 
 ALL = EventFilter()
+EPOCH = "k3f9"
 wires = st.sampled_from((SSE, SOCKET))
 sizes = st.lists(st.integers(1, SLICE_BYTES + 100) | st.integers(1, 50), max_size=30)
 
 
 def frame(offset: int, size: int = 10, tags: frozenset[str] = frozenset()) -> Frame:
-    return to_frame(make_event(offset, data=f'"{offset:x>{size}}"', tags=tags), "k3f9")
+    return to_frame(make_event(offset, data=f'"{offset:x>{size}}"', tags=tags), EPOCH)
 
 
 def filled(ring: Ring, number: int, *, size: int = 10) -> Ring:
@@ -76,7 +77,7 @@ def test_filtered_slices_hold_what_matches_and_reach_the_end(matching: list[bool
 
 @given(sizes, st.integers(0, 30), wires)
 def test_ring_read_from_anywhere_gives_the_rest(sizes: list[int], after: int, wire: Wire) -> None:
-    ring = Ring(max_events=100, max_bytes=10**9, head=0)
+    ring = Ring(epoch=EPOCH, max_events=100, max_bytes=10**9, head=0)
     for size in sizes:
         ring.append(frame(ring.head + 1, size))
     wanted = b"".join(written(frame(offset, size), wire) for offset, size in enumerate(sizes, 1) if offset > after)
@@ -85,7 +86,7 @@ def test_ring_read_from_anywhere_gives_the_rest(sizes: list[int], after: int, wi
 
 @given(st.lists(st.integers(1, 400), max_size=40), st.integers(1, 10), st.integers(1, 2_000), wires)
 def test_ring_is_bounded_in_events_and_bytes(sizes: list[int], max_events: int, max_bytes: int, wire: Wire) -> None:
-    ring = Ring(max_events=max_events, max_bytes=max_bytes, head=0)
+    ring = Ring(epoch=EPOCH, max_events=max_events, max_bytes=max_bytes, head=0)
     for size in sizes:
         ring.append(frame(ring.head + 1, size))
         kept = read(ring, ring.start, wire=wire)
@@ -94,33 +95,43 @@ def test_ring_is_bounded_in_events_and_bytes(sizes: list[int], max_events: int, 
 
 
 def test_ring_always_keeps_the_newest_frame() -> None:
-    ring = Ring(max_events=5, max_bytes=1, head=0)
+    ring = Ring(epoch=EPOCH, max_events=5, max_bytes=1, head=0)
     ring.append(frame(1, 1_000))
     assert read(ring, 0) == written(frame(1, 1_000))
 
 
 def test_ring_says_when_it_does_not_go_back_so_far() -> None:
-    ring = filled(Ring(max_events=3, max_bytes=10**6, head=0), 5)
+    ring = filled(Ring(epoch=EPOCH, max_events=3, max_bytes=10**6, head=0), 5)
     assert ring.start == 2
     assert ring.after(1, ALL, SSE) is None
     assert ring.after(2, ALL, SSE) is not None
 
 
 def test_ring_at_its_head_has_nothing_more() -> None:
-    piece = filled(Ring(max_events=3, max_bytes=10**6, head=7), 2).after(9, ALL, SSE)
+    piece = filled(Ring(epoch=EPOCH, max_events=3, max_bytes=10**6, head=7), 2).after(9, ALL, SSE)
     assert piece is not None
     assert (piece.data, piece.end, piece.events) == (b"", 9, 0)
 
 
 def test_ring_refuses_a_frame_that_would_leave_a_hole() -> None:
-    ring = filled(Ring(max_events=3, max_bytes=10**6, head=0), 2)
+    ring = filled(Ring(epoch=EPOCH, max_events=3, max_bytes=10**6, head=0), 2)
     for offset in (2, 4):
         with pytest.raises(ValueError, match="does not come after 2"):
             ring.append(frame(offset))
 
 
+def test_ring_that_restarts_has_nothing_of_before() -> None:
+    ring = filled(Ring(epoch=EPOCH, max_events=3, max_bytes=10**6, head=0), 3)
+    ring.after(0, ALL, SSE)
+    ring.restart(10)
+    assert (ring.start, ring.head, ring.bounds.head) == (10, 10, 10)
+    assert ring.after(2, ALL, SSE) is None
+    filled(ring, 3)
+    assert read(ring, 10) == b"".join(written(frame(n, tags=frozenset())) for n in (11, 12, 13))
+
+
 def test_ring_shares_one_slice_among_readers_at_one_place() -> None:
-    ring = filled(Ring(max_events=10, max_bytes=10**6, head=0), 3)
+    ring = filled(Ring(epoch=EPOCH, max_events=10, max_bytes=10**6, head=0), 3)
     first = ring.after(1, ALL, SSE)
     assert ring.after(1, ALL, SSE) is first
     assert ring.after(1, ALL, SOCKET) is not first
@@ -130,6 +141,6 @@ def test_ring_shares_one_slice_among_readers_at_one_place() -> None:
 
 
 def test_ring_filters_what_it_gives() -> None:
-    ring = filled(Ring(max_events=10, max_bytes=10**6, head=0), 4)
+    ring = filled(Ring(epoch=EPOCH, max_events=10, max_bytes=10**6, head=0), 4)
     odd = EventFilter(tags=frozenset({"odd"}))
     assert read(ring, 0, odd) == written(frame(1, tags=odd.tags)) + written(frame(3, tags=odd.tags))

@@ -32,7 +32,7 @@ from tests.journeys.waiting import all_reach, capturing, eventually, running
 from tests.postgres import Postgres
 from tests.server import Server, free_port, wait_until
 
-CONFIGURATION = Path(__file__).parents[1] / "examples/nginx/nginx.conf"
+CONFIGURATION = Path(__file__).parents[2] / "examples/nginx/nginx.conf"
 HEARTBEAT_SECONDS = 1.0
 KILLS = 6
 

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from app.logs import configure_logging
-from checks.chromium import chromium, find_chromium
-from checks.programs import curl, eventsource, install_eventsource
+from benchmarks.checks.chromium import chromium, find_chromium
+from benchmarks.checks.programs import curl, eventsource, install_eventsource
 from tests.journeys.pypi_clients import CLIENTS
 from tests.journeys.real_clients import (
     Open,
