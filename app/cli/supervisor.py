@@ -13,14 +13,12 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Coroutine
-from contextlib import suppress
 
 import structlog
 
-from app.cli.channel import Ask, Channel, Listen, Listens, Message, Ready, Report, Stop
+from app.cli.channel import Channel
 from app.cli.listening import describe, listeners
+from app.cli.worker_process import WorkerProcess
 from app.errors import StartupError
 from app.metrics import WorkerMetrics, merge_reports
 from app.settings import Settings
@@ -41,7 +39,6 @@ _START_SECONDS = 30.0
 """How long those that are ready wait for the others, once the first was."""
 
 _LONGEST_PAUSE_SECONDS = 5.0
-_ANSWER_SECONDS = 1.0
 _EXIT_SECONDS = 5.0
 """How much longer than `CIN_DRAIN_SECONDS` a worker may take to exit; the index is written in this time."""
 
@@ -61,97 +58,6 @@ def supervise(settings: Settings) -> int:
             each.close()
 
 
-class Worker:
-    """One process, as its supervisor sees it."""
-
-    def __init__(self, seat: int, process: asyncio.subprocess.Process, channel: Channel) -> None:
-        self.seat = seat
-        self.pid = process.pid
-        self.started_at = time.monotonic()
-        self.is_leaving = False
-        self.gone = asyncio.Event()
-        self._process = process
-        self._channel = channel
-        self._is_ready = asyncio.get_running_loop().create_future()
-        self._seats: frozenset[int] = frozenset()
-        self._listens: deque[asyncio.Future[None]] = deque()
-        self._reports: deque[asyncio.Future[str | None]] = deque()
-
-    @property
-    def code(self) -> int | None:
-        """The exit code; negative for the signal that killed it."""
-        return self._process.returncode
-
-    async def is_ready(self) -> bool:
-        """Wait until it is; False if it has gone before."""
-        return bool(await asyncio.shield(self._is_ready))
-
-    async def listen(self, seats: Collection[int]) -> None:
-        """Have it take new connections of these seats and of no others; waits until it does, but not for one that hangs."""
-        if self._seats == frozenset(seats) or self.gone.is_set():
-            return
-        self._seats = frozenset(seats)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._listens.append(done)
-        self._channel.say(Listen(sorted(seats)))
-        await asyncio.wait({done}, timeout=_ANSWER_SECONDS)
-
-    async def report(self) -> str | None:
-        """Its metrics; None if it does not answer."""
-        waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._reports.append(waiting)
-        self._channel.say(Ask())
-        await asyncio.wait({waiting}, timeout=_ANSWER_SECONDS)
-        return waiting.result() if waiting.done() else None
-
-    def answer(self, report: str) -> None:
-        self._channel.say(Report(report))
-
-    def stop(self, *, now: bool = False) -> None:
-        """Have it drain and exit; one that has not come so far as to listen is ended."""
-        self.is_leaving = True
-        if self._is_ready.done():
-            self._channel.say(Stop(now))
-        else:
-            self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
-    async def attend(self, asked: Callable[["Worker"], Coroutine[None, None, None]]) -> None:
-        """Hear what it says, until it has gone. `asked` is what it wants to have the metrics of all."""
-        async with asyncio.TaskGroup() as answers:
-            async for message in self._channel:
-                if isinstance(message, Ask):
-                    answers.create_task(asked(self))
-                else:
-                    self._hear(message)
-        await self._process.wait()
-        self._channel.close()
-        self.gone.set()
-        if not self._is_ready.done():
-            self._is_ready.set_result(False)
-        for listens in self._listens:
-            listens.set_result(None)
-        for report in self._reports:
-            report.set_result(None)
-
-    def _hear(self, message: Message) -> None:
-        match message:
-            case Ready():
-                self._is_ready.set_result(True)
-            case Listens():
-                self._listens.popleft().set_result(None)
-            case Report(text):
-                self._reports.popleft().set_result(text)
-            case _:
-                raise AssertionError(f"a worker does not say {message}")
-
-    def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            self._process.send_signal(number)
-
-
 class Supervisor:
     """Keeps a worker in each seat, until it is told to stop."""
 
@@ -159,8 +65,8 @@ class Supervisor:
         self._settings = settings
         self._listeners = listeners
         self._metrics = WorkerMetrics()
-        self._workers: set[Worker] = set()
-        self._serving: dict[int, Worker] = {}
+        self._workers: set[WorkerProcess] = set()
+        self._serving: dict[int, WorkerProcess] = {}
         self._replacing: dict[int, asyncio.Task[None]] = {}
         self._failures = [0] * settings.workers
         self._is_open = False
@@ -205,7 +111,7 @@ class Supervisor:
         await self._share_out()
         return True
 
-    async def _start(self, seat: int) -> Worker | None:
+    async def _start(self, seat: int) -> WorkerProcess | None:
         """A new worker, ready, which listens to nothing; None if it has gone before."""
         worker = await self._spawn(seat)
         self._workers.add(worker)
@@ -218,7 +124,7 @@ class Supervisor:
             worker.stop()
             raise
 
-    async def _spawn(self, seat: int) -> Worker:
+    async def _spawn(self, seat: int) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         inherited = [theirs.fileno(), *(listener.fileno() for listener in self._listeners)]
         with theirs:
@@ -229,9 +135,9 @@ class Supervisor:
                 env={**os.environ, "CIN_WORKERS": str(self._settings.workers)},
                 start_new_session=True,  # Ctrl-C is for the supervisor; it tells the workers
             )
-        return Worker(seat, process, await Channel.open(ours))
+        return WorkerProcess(seat, process, await Channel.open(ours))
 
-    async def _watch(self, worker: Worker) -> None:
+    async def _watch(self, worker: WorkerProcess) -> None:
         await worker.attend(self._answer)
         self._workers.discard(worker)
         if worker.is_leaving:
@@ -267,7 +173,7 @@ class Supervisor:
         if not self._is_open:
             return
         seats = self._settings.workers
-        shares: dict[Worker, set[int]] = {worker: set() for worker in self._serving.values()}
+        shares: dict[WorkerProcess, set[int]] = {worker: set() for worker in self._serving.values()}
         for seat in range(seats):
             nearest = (self._serving.get((seat + step) % seats) for step in range(seats))
             if worker := next((found for found in nearest if found is not None), None):
@@ -296,8 +202,8 @@ class Supervisor:
             await self._end(worker)
         log.info("restart_done")
 
-    async def _start_fresh(self) -> dict[int, Worker] | None:
-        fresh: dict[int, Worker] = {}
+    async def _start_fresh(self) -> dict[int, WorkerProcess] | None:
+        fresh: dict[int, WorkerProcess] = {}
         for seat in range(self._settings.workers):
             worker = await self._start(seat)
             if worker is None:
@@ -311,7 +217,7 @@ class Supervisor:
 
     # Ending
 
-    async def _end(self, worker: Worker) -> None:
+    async def _end(self, worker: WorkerProcess) -> None:
         """Have it drain and exit, and end it if it does not."""
         worker.stop()
         try:
@@ -343,7 +249,7 @@ class Supervisor:
 
     # Metrics
 
-    async def _answer(self, worker: Worker) -> None:
+    async def _answer(self, worker: WorkerProcess) -> None:
         worker.answer(await self._report())
 
     async def _report(self) -> str:

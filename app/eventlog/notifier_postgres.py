@@ -16,7 +16,7 @@ import psycopg
 import structlog
 
 from app.eventlog.notifier import LocalNotifier, Wake, hearing_and_telling
-from app.storage.postgres import parameters
+from app.storage.postgres_connection import parameters
 
 log = structlog.get_logger(__name__)
 

@@ -6,25 +6,19 @@ connection: a pooler in transaction mode may give each transaction another one. 
 """
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from typing import Any, Self
+from contextlib import asynccontextmanager, closing, contextmanager
 
-import orjson
 import psycopg
 import sqlalchemy as sa
 from psycopg import conninfo
-from psycopg.errors import Diagnostic
-from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
 
 from app.errors import CINError, StartupError, StorageFull, Unavailable
 from app.storage.database import Database, Sharing
 from app.storage.lane import Lane
 from app.storage.migrations import migrate
+from app.storage.postgres_connection import PATIENCE_SECONDS, Connection, engine, parameters
 from app.storage.replicas import Replica, Replicas
 from app.storage.timelines import Timelines
 
@@ -33,9 +27,6 @@ READERS = 4
 
 CONNECTIONS = READERS + 4
 """Connections that one process has to the server."""
-
-PATIENCE_SECONDS = 4.0
-"""How long a request waits for the database before it is answered with 503."""
 
 _MILLISECONDS = round(PATIENCE_SECONDS * 1_000)
 
@@ -46,24 +37,8 @@ _WRITE = f"""BEGIN ISOLATION LEVEL READ COMMITTED; {_LIMITS};
 SET LOCAL idle_in_transaction_session_timeout = {_MILLISECONDS};
 SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"""
 
-# A wait for standbys that is cancelled, by the time-out too, is a success to PostgreSQL, with no more than a warning.
-_COMMIT = "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; COMMIT"
-
-_TIMELINE = """SELECT CASE WHEN pg_is_in_recovery() THEN 0
-ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END"""
-
 _MIGRATION_LOCK = 0x43494E
 """The advisory lock that a migration holds; the letters CIN."""
-
-_DEFAULTS = {
-    "connect_timeout": "2",
-    "application_name": "cin",
-    "client_encoding": "utf8",
-    "keepalives_idle": "5",
-    "keepalives_interval": "2",
-    "keepalives_count": "3",
-    "tcp_user_timeout": str(_MILLISECONDS),
-}
 
 _NOT_SERVING = ("08", "25006", "53300", "57P")
 """Connection trouble, a server that only reads, too many connections, a server that stops or starts."""
@@ -130,19 +105,6 @@ def migrate_postgres(
         migrating.dispose()
 
 
-def parameters(url: str, setting: str = "CIN_DATABASE_URL") -> dict[str, Any]:
-    """What libpq makes of the URL, and what is chosen where it is silent. Raises `StartupError` that names the `setting`."""
-    try:
-        given = conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise StartupError(
-            f"{setting} is not a URL that PostgreSQL understands: {str(error).strip()}. "
-            "Write postgresql://user:password@host:5432/database, for example."
-        ) from None
-    several = "," in f"{given.get('host', '')}{given.get('hostaddr', '')}"
-    return {**_DEFAULTS, **({"target_session_attrs": "read-write"} if several else {}), **given}
-
-
 def translate(error: sa.exc.DBAPIError) -> CINError | sa.exc.DBAPIError:
     """SQLSTATEs as ours; see https://www.postgresql.org/docs/current/errcodes-appendix.html."""
     state = _state(error)
@@ -180,108 +142,8 @@ def connections_allowed(connection: sa.Connection) -> int:
     return int(connection.exec_driver_sql(f"SELECT current_setting('max_connections')::int - {reserved}").scalar_one())
 
 
-def engine(url: str, *, begin: str, timelines: Timelines | None = None) -> Engine:
-    """Connections to the server, each opened when it is asked for; `begin` starts each transaction."""
-    given = parameters(url)
-    seen = timelines or Timelines()
-    made = sa.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: _Connection.open(given, seen),
-        poolclass=NullPool,  # every thread keeps its own
-        use_native_hstore=False,
-        json_serializer=orjson.dumps,
-        json_deserializer=orjson.loads,
-    )
-
-    @event.listens_for(made, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    @event.listens_for(made, "before_cursor_execute", retval=True)
-    def _without_nul(_: object, __: object, statement: str, values: Any, ___: object, ____: bool) -> tuple[str, Any]:
-        """PostgreSQL refuses NUL even where it is looked for. U+0001 is found as little: no text that is kept has one."""
-        if isinstance(values, dict) and any(isinstance(value, str) and "\0" in value for value in values.values()):
-            clean = {
-                name: value.replace("\0", "\1") if isinstance(value, str) else value for name, value in values.items()
-            }
-            return statement, clean
-        return statement, values
-
-    return made
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection that another thread can cut.
-
-    It has a second handle on its socket for that: the first one's number may by then be another file's.
-    """
-
-    _handle: socket.socket | None = None
-    _warned: str | None = None
-
-    @classmethod
-    def open(cls, given: dict[str, Any], timelines: Timelines) -> Self:
-        """Connected, with no transaction but those that are begun by hand, and nothing prepared on the server.
-
-        Of several hosts the first one that serves is taken, but not a primary that another has replaced.
-        """
-        connection = cls._connect(given, timelines)
-        for alone in _hosts(given) if connection is None else ():
-            with suppress(psycopg.OperationalError):
-                connection = connection or cls._connect(alone, timelines)
-        if connection is None:
-            raise psycopg.OperationalError("this primary was replaced by another one, and must not be used")
-        return connection
-
-    @classmethod
-    def _connect(cls, given: dict[str, Any], timelines: Timelines) -> Self | None:
-        """None if it is a primary that was replaced."""
-        connection = cls.connect(**given, autocommit=True, prepare_threshold=None)
-        if not timelines.admit(connection.execute(_TIMELINE).fetchone()[0]):  # type: ignore[index]
-            connection.close()
-            return None
-        connection._handle = socket.socket(fileno=os.dup(connection.fileno()))
-        connection.add_notice_handler(connection._hear)
-        return connection
-
-    def commit(self) -> None:
-        """Raises `OperationalError` after a warning too: it may be of a commit that a standby has not confirmed.
-
-        Nobody knows then what survives, and the connection is of no more use.
-        """
-        if self.info.transaction_status == TransactionStatus.IDLE:
-            return
-        self._warned = None
-        self.execute(_COMMIT)
-        if self._warned is not None:
-            raise psycopg.OperationalError(f"the commit came with a warning: {self._warned}")
-
-    def cut(self) -> None:
-        """End whatever is waited for on this connection, with an error."""
-        if self._handle is not None:
-            with suppress(OSError):
-                self._handle.shutdown(socket.SHUT_RDWR)
-
-    def _hear(self, notice: Diagnostic) -> None:
-        if notice.severity_nonlocalized == "WARNING":
-            self._warned = notice.message_primary
-
-    def close(self) -> None:
-        super().close()
-        if self._handle is not None:
-            self._handle.close()
-
-
-def _hosts(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The hosts that libpq was given, each alone; nothing if there is only one."""
-    lists = {name: str(given[name]).split(",") for name in ("host", "hostaddr", "port") if given.get(name)}
-    number = max((len(each) for each in lists.values()), default=1)
-    for place in range(number if number > 1 else 0):
-        yield given | {name: each[place % len(each)] for name, each in lists.items()}
-
-
 def _lane(engine: Engine, threads: int, name: str) -> Lane:
-    return Lane(engine, threads, name=name, is_lost=_is_lost, cut=_Connection.cut)
+    return Lane(engine, threads, name=name, is_lost=_is_lost, cut=Connection.cut)
 
 
 def _replica(url: str, timelines: Timelines) -> Replica:
@@ -296,7 +158,7 @@ def _hold(connection: sa.Connection) -> None:
 
 
 def _version(url: str) -> str:
-    with _opening(), closing(_Connection.open(parameters(url), Timelines())) as connection:
+    with _opening(), closing(Connection.open(parameters(url), Timelines())) as connection:
         query = "SELECT current_setting('server_encoding'), current_setting('server_version')"
         ((encoding, version),) = connection.execute(query).fetchall()
         if encoding != "UTF8":

@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 
 import app.models  # noqa: F401  # makes every table known
 from app.storage.bulk import ROWS_AT_ONCE, insert_rows
-from app.storage.postgres import engine
+from app.storage.postgres_connection import engine
 from tests.conftest import BACKENDS
 
 TABLE = sa.Table(

@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from app.errors import Unavailable
 from app.storage.lane import Job, Lane
-from app.storage.postgres import _WRITE, _lane, engine
+from app.storage.postgres import _WRITE, _lane
+from app.storage.postgres_connection import engine
 from tests.postgres import Postgres
 from tests.server import wait_until
 

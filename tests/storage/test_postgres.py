@@ -19,7 +19,8 @@ from sqlmodel import SQLModel
 from app.errors import StartupError, Unavailable
 from app.storage.database import Transaction
 from app.storage.opening import migrate_database, open_database
-from app.storage.postgres import PATIENCE_SECONDS, engine, migrate_postgres, parameters
+from app.storage.postgres import migrate_postgres
+from app.storage.postgres_connection import PATIENCE_SECONDS, engine, parameters
 from tests.factories import make_skill
 from tests.inside import Inside, application, run, until, within
 from tests.pooler import pooler_to

@@ -11,7 +11,7 @@ from app.errors import StartupError
 from app.storage.copy.ends import RowUnfit, Source, Target, reaching
 from app.storage.copy.rows import Row
 from app.storage.migrations import migrate
-from app.storage.postgres import engine, parameters
+from app.storage.postgres_connection import engine, parameters
 
 _PATIENT = """SET LOCAL application_name = 'cin copy'; SET LOCAL statement_timeout = 0;
 SET LOCAL idle_in_transaction_session_timeout = 0"""
