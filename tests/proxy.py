@@ -1,6 +1,7 @@
 """A network between a client and a server, for tests: it carries, swallows, delays, or cuts."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -75,10 +76,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy_to(server: Path) -> AsyncIterator[Proxy]:
-    """A proxy in front of the server that listens on this socket."""
+async def proxy_to(server: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """A proxy in front of the server that listens on this socket; with `tls`, clients must speak it."""
     proxy = Proxy(server)
-    listening = await asyncio.start_server(proxy.connected, "127.0.0.1", 0)
+    listening = await asyncio.start_server(proxy.connected, "127.0.0.1", 0, ssl=tls)
     proxy.port = listening.sockets[0].getsockname()[1]
     try:
         yield proxy

@@ -30,11 +30,18 @@ def replica_url(pair: Pair) -> str:
     return pair.standby.url(pair.database)
 
 
-def serving(pair: Pair, folder: Path, replica: str, ring_events: str = "10000") -> Server:
+def serving(
+    pair: Pair, folder: Path, replica: str, ring_events: str = "10000", index_idle_seconds: str = "3600"
+) -> Server:
     folder.mkdir(exist_ok=True)
-    primary = pair.primary.url(pair.database)
     return Server(
-        folder, database_url=primary, database_replica_urls=replica, index_folder="memory", ring_events=ring_events
+        folder,
+        database_url=pair.primary.url(pair.database),
+        database_replica_urls=replica,
+        index_folder="memory",
+        ring_events=ring_events,
+        index_idle_seconds=index_idle_seconds,
+        poll_seconds="0.2",
     )
 
 
@@ -118,6 +125,22 @@ def test_cold_pages_of_the_log_come_from_a_replica(pair: Pair, tmp_path: Path) -
             stream.start()
             assert [event.id for event in stream.events(19)] == [each["position"] for each in others]
         assert by_replica(server) > before
+
+
+def test_index_that_comes_back_is_read_from_a_replica(pair: Pair, tmp_path: Path) -> None:
+    def finds(name: str) -> bool:
+        answer = _http.post(f"{server.url}/match", json={"message": f"Error: {name}"})
+        return bool(answer.raise_for_status().json()["matches"])
+
+    with serving(pair, tmp_path / "one", replica_url(pair), index_idle_seconds="0.2") as server:
+        capture(server, "kept-in-an-index")
+        pair.wait_until_replayed()
+        wait_until(lambda: is_used(server))
+        for times in (1, 2):
+            wait_until(lambda times=times: server.log.read_text().count("index_rests") == times)  # type: ignore[misc]
+            before = by_replica(server)
+            assert finds("kept-in-an-index")
+            assert by_replica(server) > before
 
 
 def test_replica_that_dies_or_falls_silent_fails_no_read(pair: Pair, tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.eventlog.network import begin_new_life
+from app.storage.opening import migrate_database
+from tests.journeys.clients import skill
 from tests.journeys.crashes import end_at_random
 from tests.journeys.history import History
 from tests.journeys.judging import judge
@@ -122,6 +125,39 @@ def test_restart_with_workers_that_cannot_start_changes_nothing(workers: Workers
         assert stream.events(1)[0].data["skill"]["id"] == answer.json()["id"]
     assert all(is_alive(pid) for pid in serving.values())
     assert "The database is at revision 9999_later" in workers.log.read_text()
+
+
+def test_restored_log_is_noticed_by_all_workers_and_those_who_read_the_old_one_are_told(
+    database_server: Postgres, tmp_path: Path
+) -> None:
+    url = database_server.new()
+    with (
+        Workers(tmp_path, url, 2, retry_milliseconds="100", poll_seconds="0.5") as workers,
+        ExitStack() as open_streams,
+    ):
+        workers.wait_until_all_serve()
+        position = str(httpx.post(f"{workers.url}/skills", json=skill("before")).json()["position"])
+        streams = [open_streams.enter_context(EventStream(workers.url, {"since": position})) for _ in range(20)]
+        for stream in streams:
+            assert stream.start()[0].event == "hello"
+        pids = workers.processes()
+        migrate_database(url, begin_new_life)
+        for stream in streams:
+            assert stream.rest()[-1].fields.keys() == {"retry"}
+        wait_until(lambda: told(workers, position) == {"epoch"}, 20, "reset on every worker")
+        assert workers.processes() == pids
+
+
+def told(workers: Workers, position: str) -> set[str]:
+    """The reasons that streams which resume at a position are reset with, by whichever worker."""
+    reasons = set()
+    for _ in range(10):
+        with EventStream(workers.url, {"since": position}) as stream:
+            if stream.status != 200:
+                return {"not yet"}
+            _, second = stream.start()
+            reasons.add(str(second.data["reason"]) if second.event == "reset" else "none")
+    return reasons
 
 
 def test_sigterm_drains_all_workers(pair: Workers) -> None:

@@ -1,6 +1,7 @@
 """Redis, whatever becomes of it: who asks is answered or told at once, and it is used again when it is well."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import pytest
+import trustme
 
 from app.errors import StartupError
 from app.metrics import Metrics
@@ -231,6 +233,27 @@ def test_password_is_given_and_never_said(valkey: Valkey, capsys: pytest.Capture
     assert run(go("sesame"))
     assert not run(go("barley"))
     assert "barley" not in capsys.readouterr().out
+
+
+def test_server_behind_tls_is_used_if_its_certificate_is_trusted(
+    valkey: Valkey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def go(query: str) -> bool:
+        async with (
+            proxy_to(valkey.socket, context) as proxy,
+            asked(f"rediss://127.0.0.1:{proxy.port}/0{query}") as here,
+        ):
+            await until(lambda: here.redis.is_up or here.errors("lost") > 0)
+            return here.redis.is_up and await within(here.redis.ask("PING")) == b"PONG"
+
+    assert run(go(f"?ssl_ca_certs={tmp_path / 'authority.pem'}"))
+    assert not run(go(""))
+    assert "CERTIFICATE_VERIFY_FAILED" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis://host:port", ""])
