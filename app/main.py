@@ -30,6 +30,8 @@ class Application(FastAPI):
         scope["cin.send"] = send
         if scope["type"] == "http":
             await sse.serve(super().__call__, scope, receive, send)
+        elif scope["type"] == "websocket":
+            await sockets.serve(super().__call__, self.state.parts, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

@@ -5,7 +5,6 @@ A client knows the newest offset it has. Moments are of `time.monotonic`, a cloc
 """
 
 import heapq
-import re
 import resource
 import selectors
 import socket
@@ -19,14 +18,12 @@ from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from benchmarks.wires import SSE, Seen, Wire
+
 CLIENTS_EACH = 2_500
 """In one process."""
 
 _AGAIN_SECONDS = 1.0
-_BLOCK = re.compile(rb"id: [^\n]*-(\d+)\n(event: skill[^\n]*\ndata: [^\n]*\n)?\n")
-_LAST_CHUNK = b"\r\n0\r\n\r\n"
-"""What ends an answer in good order; the connection stays."""
-
 _CUT = struct.pack("ii", 1, 0)
 """SO_LINGER: close with a reset, as a cut connection does, and leave no port behind."""
 
@@ -62,12 +59,12 @@ class Told:
 class Crowd:
     """`count` clients of one port, until the end of the block."""
 
-    def __init__(self, port: int, count: int) -> None:
+    def __init__(self, port: int, count: int, wire: Wire = SSE) -> None:
         self.count = count
         self._port = port
         self._pipes: list[Pipe] = []
         self._processes = [
-            get_context("spawn").Process(target=_run, args=(self._pipe(), port), daemon=True)
+            get_context("spawn").Process(target=_run, args=(self._pipe(), port, wire), daemon=True)
             for _ in range(0, count, CLIENTS_EACH)
         ]
 
@@ -129,8 +126,9 @@ class _Client:
 class _Clients:
     """The clients of one process."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, wire: Wire) -> None:
         self._port = port
+        self._wire = wire
         self._epoch = ""
         self._clients: list[_Client] = []
         self._coming: list[tuple[float, int]] = []
@@ -183,10 +181,16 @@ class _Clients:
         client = self._clients[number]
         assert client.connection is not None
         self._selector.modify(client.connection, selectors.EVENT_READ, number)
-        query = f"?agent={client.agent}" if client.agent else ""
-        last = f"Last-Event-ID: {self._epoch}-{client.after}\r\n" if client.after is not None else ""
+        self._send(number, self._wire.ask(client.agent, self._last_seen(client)))
+
+    def _last_seen(self, client: _Client) -> str | None:
+        return f"{self._epoch}-{client.after}" if client.after is not None else None
+
+    def _send(self, number: int, data: bytes) -> None:
+        connection = self._clients[number].connection
+        assert connection is not None
         try:
-            client.connection.send(f"GET /stream{query} HTTP/1.1\r\nHost: x\r\n{last}\r\n".encode())
+            connection.send(data)
         except OSError:
             self._come_again(number)
 
@@ -206,30 +210,42 @@ class _Clients:
             if b"\r\n\r\n" not in received:
                 client.rest = received
                 return
-            if not received.startswith(b"HTTP/1.1 200"):
+            if not received.startswith(self._wire.accepted):
                 self.told.refused += 1
                 self._come_again(number)
                 return
             client.has_begun = True
+            if more := self._wire.subscribe(client.agent, self._last_seen(client)):
+                self._send(number, more)
         self._note(number, client, received)
-        if client.rest.endswith(_LAST_CHUNK):
-            self.told.ended += 1
-            self._come_again(number)
 
     def _note(self, number: int, client: _Client, received: bytes) -> None:
-        self.told.resets += received.count(b"event: reset")
         end = 0
-        for block in _BLOCK.finditer(received):
-            end = block.end()
-            offset, is_event = int(block[1]), block[2] is not None
-            if client.after is not None:
-                expected = client.after + 1 if is_event else client.after
-                self.told.gaps += offset > expected
-                self.told.repeats += offset < expected
-            client.after = offset
+        has_moved = False
+        for seen in self._wire.read(received):
+            end = seen.end
+            match seen.kind:
+                case "event" | "cursor":
+                    self._move(client, seen)
+                    has_moved = True
+                case "reset":
+                    self.told.resets += 1
+                case "ping":
+                    self._send(number, self._wire.reply(received, seen))
+                case "end":
+                    self.told.ended += 1
+                    self._come_again(number)
+                    return
         client.rest = received[end:]
-        if end and client.after is not None:
+        if has_moved and client.after is not None:
             self._newest.append((time.monotonic(), number, client.after))
+
+    def _move(self, client: _Client, seen: Seen) -> None:
+        if client.after is not None:
+            expected = client.after + 1 if seen.kind == "event" else client.after
+            self.told.gaps += seen.offset > expected
+            self.told.repeats += seen.offset < expected
+        client.after = seen.offset
 
     def _come_again(self, number: int) -> None:
         client = self._clients[number]
@@ -244,10 +260,10 @@ class _Clients:
             client.connection = None
 
 
-def _run(pipe: Pipe, port: int) -> None:
+def _run(pipe: Pipe, port: int, wire: Wire) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    clients = _Clients(port)
+    clients = _Clients(port, wire)
     count = 0
     while True:
         clients.step()

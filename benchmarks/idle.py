@@ -1,7 +1,7 @@
 """What idle subscribers cost: memory for each, processor time for all with heartbeats; and one capture reaches them all.
 
-`poe bench-idle [--subscribers N]`. Beside plain sse-starlette with 1,000, in the same run. Limits: 15 KB each, and 5 % of a
-core for 10,000.
+`poe bench-idle [--subscribers N] [--transport sse|websocket|both]`. Beside plain sse-starlette with 1,000, in the same run.
+Limits: 15 KB each, and 5 % of a core for 10,000.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import httpx
 from benchmarks.crowd import Crowd, Place
 from benchmarks.running import Running, baseline, cin
 from benchmarks.subscribers import Subscribers, publish
+from benchmarks.wires import SSE, Wire, add_transport, chosen
 
 BASELINE_COUNT = 1_000
 SECONDS = 32.0
@@ -40,16 +41,16 @@ def measure_baseline(server: Running) -> None:
     print(f"{server.name:>13}  {BASELINE_COUNT:6,} idle subscribers  {each:5.1f} KiB each  {percent:4.1f} % of a core")
 
 
-def measure(server: Running, count: int) -> Figures:
+def measure(server: Running, count: int, wire: Wire = SSE) -> Figures:
     """Printed and returned."""
     url = f"http://127.0.0.1:{server.port}"
-    with Crowd(server.port, 50) as few:
+    with Crowd(server.port, 50, wire) as few:
         few.come("", [Place(None, 0)] * 50)
         few.await_offset(0)
         httpx.get(f"{url}/info")
     time.sleep(2)
     before = server.resident_kib()
-    with Crowd(server.port, count) as crowd:
+    with Crowd(server.port, count, wire) as crowd:
         started = time.monotonic()
         crowd.come("", [Place(None, 0)] * count)
         took = crowd.await_offset(0).moments[-1] - started
@@ -62,7 +63,7 @@ def measure(server: Running, count: int) -> Figures:
         at = time.monotonic()
         last = crowd.await_offset(1).moments[-1] - at
     print(
-        f"{server.name:>13}  {count:6,} idle subscribers  {each:5.1f} KiB each  {percent:4.1f} % of a core; "
+        f"{server.name:>3}, {wire.name:>9}  {count:6,} idle subscribers  {each:5.1f} KiB each  {percent:4.1f} % of a core; "
         f"opened {count / took:,.0f}/s; the last had a capture {last * 1e3:+.0f} ms after its answer; "
         f"a request beside them waits {waits[50] * 1e3:.1f} ms, at most {waits[-1] * 1e3:.1f}"
     )
@@ -91,12 +92,16 @@ def measure_waits(url: str, number: int) -> list[float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--subscribers", type=int, default=1_000, help="of CIN (1000)")
-    count = parser.parse_args().subscribers
+    add_transport(parser)
+    given = parser.parse_args()
     with baseline("plain_stream", "/docs") as plain:
         measure_baseline(plain)
-    with cin() as mine:
-        figures = measure(mine, count)
-    return 0 if figures.kib_each * 1.024 <= 15 and figures.percent <= 5 * max(1, count / 10_000) else 1
+    wrong = False
+    for wire in chosen(given.transport):
+        with cin() as mine:
+            figures = measure(mine, given.subscribers, wire)
+        wrong |= figures.kib_each * 1.024 > 15 or figures.percent > 5 * max(1, given.subscribers / 10_000)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """A storm: thousands of streams are cut at once and come back with positions, some of them far behind the ring.
 
-`poe bench-storm [--clients N] [--at-once]`. First 500 clients, then N (5,000), each on a server and a log of their own;
-they come back when `retry` tells them to, 1 to 3 s later, or all in one moment. Exit code 1 if an event is missing or comes
-twice, if it takes 10 s until all have caught up, if captures' p99 reaches 200 ms meanwhile, or if more clients make more
-reads of pages.
+`poe bench-storm [--clients N] [--at-once] [--transport sse|websocket|both]`. First 500 clients, then N (5,000), each on a
+server and a log of their own; they come back when `retry` tells them to, 1 to 3 s later, or all in one moment. Exit code 1
+if an event is missing or comes twice, if it takes 10 s until all have caught up, if captures' p99 reaches 200 ms meanwhile,
+or if more clients make more reads of pages.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from benchmarks.keepalive import Connection
 from benchmarks.running import cin
 from benchmarks.spread import both, p99
 from benchmarks.tables import Table
+from benchmarks.wires import SSE, Wire, add_transport, chosen
 from tests.server import wait_until
 
 FEW, MANY = 500, 5_000
@@ -70,11 +71,11 @@ class Target(Protocol):
     def port(self) -> int: ...
 
 
-def storm(server: Target, clients: int, plan: Plan, seed: int = 1) -> Storm:
+def storm(server: Target, clients: int, plan: Plan, seed: int = 1, wire: Wire = SSE) -> Storm:
     """Cut so many clients at once, and see how they come back."""
     chance = random.Random(seed)
     fill(server.port, plan.log)
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http, Crowd(server.port, clients) as crowd:
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http, Crowd(server.port, clients, wire) as crowd:
         epoch, head = str(http.get("/info").json()["epoch"]), plan.log
         wait_until(
             lambda: http.get("/info").json()["head"] == f"{epoch}-{head}", what="the whole log in the ring's sight"
@@ -160,18 +161,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--clients", type=int, default=MANY, help=f"of the greater storm ({MANY})")
     parser.add_argument("--at-once", action="store_true", help="nobody waits for what `retry` says")
+    add_transport(parser)
     given = parser.parse_args()
     plan = Plan(retry_seconds=(0, 0)) if given.at_once else Plan()
-    storms = []
-    for clients in (FEW, given.clients):
-        with cin(ring_events=str(plan.ring)) as server:
-            storms.append(storm(server, clients, plan))
-    show(storms, plan)
-    return 0 if holds(storms) else 1
+    held = True
+    for wire in chosen(given.transport):
+        storms = []
+        for clients in (FEW, given.clients):
+            with cin(ring_events=str(plan.ring)) as server:
+                storms.append(storm(server, clients, plan, wire=wire))
+        show(storms, plan, wire)
+        held &= holds(storms)
+    return 0 if held else 1
 
 
-def show(storms: Sequence[Storm], plan: Plan) -> None:
-    table = Table("clients cut at once", [f"{each.clients:,}" for each in storms])
+def show(storms: Sequence[Storm], plan: Plan, wire: Wire) -> None:
+    table = Table(f"clients cut at once, {wire.name}", [f"{each.clients:,}" for each in storms])
     table.add("opened at first, a second", [f"{each.opened_a_second:,.0f}" for each in storms])
     table.add("all caught up after s", [f"{each.seconds:.2f}" for each in storms])
     table.add("gaps / repeats / resets", [f"{each.gaps} / {each.repeats} / {each.resets}" for each in storms])

@@ -61,6 +61,7 @@ class PipeliningProtocol(HttpToolsProtocol):
             self.send_400_response("Ask for a WebSocket when the requests before are answered.")
         else:
             super().handle_websocket_upgrade()
+            del self.parser  # it knows this object, which would stay until garbage is collected
 
     def _owes_answers(self) -> bool:
         """Whether requests that came whole are not answered."""

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.cli.pipelining import PipeliningProtocol
+from app.cli.sockets import SocketProtocol
 from app.main import drain
 from app.routers.bodies import BATCH_BYTES
 from app.settings import Settings
@@ -73,7 +74,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,  # nothing here depends on the client's address
         timeout_keep_alive=75,
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=BATCH_BYTES,  # what is larger than one message may be is read, so that its sender reads why it ends
         ws_per_message_deflate=False,  # one frame for everybody
         ws_ping_interval=30,

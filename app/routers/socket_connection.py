@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from app.routers.descriptor import plain_descriptor, write_straight
 from app.stream.wire_socket import SOCKET, texts
@@ -22,13 +22,14 @@ class SocketConnection:
     Nothing is written once it has sent its close.
     """
 
+    __slots__ = ("_descriptor", "_has_closed", "_owner", "_protocol", "_send", "_transport", "before_finish")
+
     wire = SOCKET
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._protocol: Any = getattr(send, "__self__", None)
         self._transport: asyncio.Transport | None = getattr(self._protocol, "transport", None)
-        self._writable: asyncio.Event | None = getattr(self._protocol, "writable", None)
         self._descriptor = plain_descriptor(self._transport)
         self._owner = asyncio.current_task()
         self._has_closed = False
@@ -41,11 +42,12 @@ class SocketConnection:
         return write_straight(self._transport, self._descriptor, data)
 
     async def send(self, data: bytes) -> None:
-        if self._transport is None or self._writable is None:
+        writable: asyncio.Event | None = getattr(self._protocol, "writable", None)
+        if self._transport is None or writable is None:
             for text in texts(data):
                 await self._send({"type": "websocket.send", "text": text})
             return
-        await self._writable.wait()
+        await writable.wait()
         if self._is_open():
             self._transport.write(data)
 
@@ -61,6 +63,14 @@ class SocketConnection:
         self._has_closed = True
         with suppress(OSError):  # uvicorn's way to say that the client was faster
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def let_go(self, scope: Scope) -> None:
+        """Empty what uvicorn keeps of the handshake as long as the connection is there."""
+        if self._transport is not None:
+            scope["headers"].clear()
+            scope.clear()
+            for kept in (self._protocol.request, self._protocol.response):
+                kept.headers.clear()
 
     def is_gone(self) -> bool:
         return self._transport is not None and self._transport.is_closing()

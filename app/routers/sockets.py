@@ -17,7 +17,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import HTTPConnection
 from starlette.routing import Match, WebSocketRoute
-from starlette.types import Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app.capture.draft import to_draft
@@ -59,20 +59,40 @@ class SocketParams(BaseModel):
 
 
 async def open_socket(websocket: WebSocket) -> None:
-    """One WebSocket, from its handshake to its end."""
+    """The handshake of a WebSocket; `serve` stays with it to its end."""
     try:
         here = parts(websocket)
         _refuse_other_sites(websocket)
         agent, captured_by = _agents(websocket)
         connection = SocketConnection(websocket.scope.get("cin.send", websocket.send))
-        with here.hub.subscribe(connection, here.hub.bounds.head, EventFilter(), agent) as stream:
-            await websocket.accept()
-            conversation = Conversation(here, stream, connection, agent, captured_by, request_id(websocket))
-            await conversation.run(websocket.receive)
+        stream = here.hub.enter(connection, here.hub.bounds.head, EventFilter(), agent)
+        conversation = Conversation(here, stream, connection, agent, captured_by, request_id(websocket))
+        websocket.scope["cin.conversations"].append(conversation)
+        await websocket.accept()
     except CINError as error:
         await _refuse(websocket, error)
     except OSError:
-        pass  # the client went away during the handshake
+        pass  # the client went away during the handshake, and `receive` is about to say so
+
+
+async def serve(app: ASGIApp, here: Parts | None, scope: Scope, receive: Receive, send: Send) -> None:
+    """Call `app`, which does the handshake, then hold the conversation out here, as `app.routers.sse.serve` does.
+
+    By then the frames of middleware and routes are gone, a quarter of what an idle socket would keep. And a crowd is let in
+    a few at a time, as that of streams is, before those frames are there: what all who wait take at once, they keep.
+    """
+    if here is not None:
+        await here.hub.openings.take()
+    conversations: list[Conversation] = []
+    scope["cin.conversations"] = conversations
+    try:
+        await app(scope, receive, send)
+        for conversation in conversations:
+            conversation.connection.let_go(scope)
+            await conversation.run(receive)
+    finally:
+        for conversation in conversations:
+            conversation.leave()
 
 
 class SocketRoute(WebSocketRoute):
@@ -89,6 +109,22 @@ routes = [SocketRoute("/ws", open_socket), SocketRoute("/", open_socket)]
 class Conversation:
     """What one client says on its connection, and what it is told."""
 
+    __slots__ = (
+        "_agent",
+        "_answering",
+        "_answers",
+        "_capabilities",
+        "_captured_by",
+        "_here",
+        "_is_ending",
+        "_is_subscribed",
+        "_keys",
+        "_request_id",
+        "_stream",
+        "_taking",
+        "connection",
+    )
+
     def __init__(
         self,
         here: Parts,
@@ -100,14 +136,14 @@ class Conversation:
     ) -> None:
         self._here = here
         self._stream = stream
-        self._connection = connection
+        self.connection = connection
         self._agent = agent
         self._captured_by = captured_by
         self._request_id = request_id
         self._is_subscribed = False
         self._is_ending = False
         self._capabilities: tuple[str, list[str]] = ("", [])
-        self._answers: asyncio.Queue[Callable[[], Awaitable[bytes]]] = asyncio.Queue(MOST_AT_ONCE)
+        self._answers: asyncio.Queue[Callable[[], Awaitable[bytes]]] | None = None  # most connections only listen
         self._answering: asyncio.Task[None] | None = None
         self._keys: set[str] = set()
         self._taking = asyncio.Lock()
@@ -118,7 +154,7 @@ class Conversation:
         try:
             while (message := await receive())["type"] != "websocket.disconnect":
                 await self._take(message.get("text"))
-            await self._answers.join()
+            await self._all_answered()
         finally:
             if self._answering is not None:
                 self._answering.cancel()
@@ -132,29 +168,40 @@ class Conversation:
             await self._end(_TOO_BIG, f"A message has at most {MESSAGE_BYTES:,} bytes.")
             return
         if len(body) > SMALL_BYTES:
-            await self._answers.join()  # one large message at a time
+            await self._all_answered()  # one large message at a time
         async with self._taking:
             if self._is_ending:
                 return
-            await self._answers.put(await self._begin(body))
-            if self._answering is None:  # a task only while there is something to answer: most connections only listen
-                self._answering = asyncio.create_task(self._answer_all())
+            answer = await self._begin(body)
+            if self._answers is None:
+                self._answers = asyncio.Queue(MOST_AT_ONCE)
+            await self._answers.put(answer)
+            if self._answering is None:
+                self._answering = asyncio.create_task(self._answer_all(self._answers))
 
     async def _end(self, code: int, reason: str) -> None:
         await self._finish()
-        await self._connection.close(code, reason)
+        await self.connection.close(code, reason)
 
     async def _finish(self) -> None:
         """Take up nothing more, and wait until all is answered that was."""
         self._is_ending = True
         async with self._taking:  # one that is being taken up is put among the others first
+            await self._all_answered()
+
+    async def _all_answered(self) -> None:
+        if self._answers is not None:
             await self._answers.join()
+
+    def leave(self) -> None:
+        """Give up its place in the hub."""
+        self._here.hub.leave(self._stream)
 
     # Answers, in order
 
-    async def _answer_all(self) -> None:
-        while not self._answers.empty():
-            answer = self._answers.get_nowait()
+    async def _answer_all(self, answers: asyncio.Queue[Callable[[], Awaitable[bytes]]]) -> None:
+        while not answers.empty():
+            answer = answers.get_nowait()
             try:
                 if data := await answer():
                     await self._stream.answer(data)
@@ -162,10 +209,12 @@ class Conversation:
                 pass  # the client has gone, and `receive` is about to say so
             except Exception:
                 log.exception("answer_failed", next="the connection is cut")
-                self._connection.abort()
+                self.connection.abort()
             finally:
-                self._answers.task_done()
+                answers.task_done()
         self._answering = None
+        if not self._taking.locked():  # else one may be about to be put among them
+            self._answers = None
 
     async def _begin(self, body: bytes) -> Callable[[], Awaitable[bytes]]:
         """What gives the answer when its turn has come. A capture is begun at once."""
@@ -184,7 +233,7 @@ class Conversation:
     async def _begin_capture(self, message: Capture, sent: Sent) -> Callable[[], Awaitable[bytes]]:
         key = message.idempotency_key
         if key in self._keys:
-            await self._answers.join()  # the first one's answer is this one's, too
+            await self._all_answered()  # the first one's answer is this one's, too
         capturing = asyncio.create_task(self._answered(sent.ref, partial(self._capture, message, sent)))
         if key is not None:
             self._keys.add(key)

@@ -8,8 +8,6 @@ Who is here is known to `streams`, how a cursor moves to `mover`, who has been s
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -128,17 +126,6 @@ class Hub:
         elif asked == "earliest":
             ring.trimmed = (await self._log.bounds(self.network.id)).trimmed
         return resolve(asked, self.bounds)
-
-    @contextmanager
-    def subscribe(
-        self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None
-    ) -> Iterator[Subscription]:
-        """As `enter`, and `leave` at the end of the block."""
-        stream = self.enter(connection, after, event_filter, agent)
-        try:
-            yield stream
-        finally:
-            self.leave(stream)
 
     def enter(self, connection: Connection, after: int, event_filter: EventFilter, agent: str | None) -> Subscription:
         """A stream's place in the hub, until it leaves. It moves from `begin` on.

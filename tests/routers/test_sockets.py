@@ -1,5 +1,6 @@
 """WebSockets: captures, acknowledgements and errors on one connection. What streams do on it is in `test_subscription`."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.main import create_app
 from app.settings import Settings
 from tests.factories import make_skill
-from tests.inside import database_in, run
+from tests.inside import application, database_in, run
 from tests.routers.answers import capture, head, offset
 from tests.server import Server, wait_until
 from tests.streams import READ_SECONDS, SocketStream
@@ -63,6 +64,46 @@ def close_of(ws: ClientConnection) -> tuple[list[dict[str, Any]], int | None]:
         while True:
             messages.append(hear(ws))
     return messages, ws.protocol.close_rcvd.code if ws.protocol.close_rcvd else None
+
+
+# Handshakes
+
+
+def test_crowd_of_sockets_is_let_in_one_in_a_turn_of_the_loop(tmp_path: Path) -> None:
+    """So that a capture beside it waits for a handshake or two, and not for all of them."""
+
+    async def go() -> tuple[int, int]:
+        async with application(tmp_path) as cin:
+            let_in, goes_away, most = list[int](), asyncio.Event(), 0
+
+            async def come(number: int) -> None:
+                came: list[Message] = [{"type": "websocket.connect"}]
+
+                async def receive() -> Message:
+                    if came:
+                        return came.pop()
+                    await goes_away.wait()
+                    return {"type": "websocket.disconnect", "code": 1000}
+
+                async def send(message: Message) -> None:
+                    assert message["type"] == "websocket.accept"
+                    let_in.append(number)
+
+                scope = {"type": "websocket", "path": "/ws", "headers": [], "query_string": b""}
+                await cin.app(scope, receive, send)
+
+            crowd = [asyncio.create_task(come(number)) for number in range(20)]
+            while len(let_in) < 20:
+                before = len(let_in)
+                await asyncio.sleep(0)
+                most = max(most, len(let_in) - before)
+            streams = cin.parts.hub.streams
+            goes_away.set()
+            await asyncio.gather(*crowd)
+            assert cin.parts.hub.streams == 0
+            return most, streams
+
+    assert run(go()) == (1, 20)
 
 
 # Captures

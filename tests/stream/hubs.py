@@ -165,7 +165,8 @@ class Streaming:
     ) -> Subscription:
         """A stream that has begun. It stays until the test is over, or the hub ends it."""
         start = self.hub.bounds.head if after is None else after
-        stream = self._open.enter_context(self.hub.subscribe(reader, start, wanted or EventFilter(), agent))
+        stream = self.hub.enter(reader, start, wanted or EventFilter(), agent)
+        self._open.callback(self.hub.leave, stream)
         self.hub.begin(stream)
         return stream
 
