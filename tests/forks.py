@@ -1,4 +1,4 @@
-"""The program as a process of its own, forked from one that has imported it already, which takes two seconds each time.
+"""The program as a process of its own, forked from one that has imported all of it already (`tests.preloaded`).
 
 For all that is not about how a process begins and ends: those tests start `python -m app` as people do.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from app.cli import main
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["pytest", "app.cli.serve", "app.cli.migrate", __name__])
+_CONTEXT.set_forkserver_preload(["pytest", "tests.preloaded", __name__])
 
 
 class Fork:
