@@ -24,9 +24,10 @@ def make_event(
     *,
     type: EventType = "skill.captured",
     error_type: str | None = None,
+    error_type_before: str | None = None,
     tags: frozenset[str] = frozenset(),
     data: str = "{}",
     at: str = "2026-11-22T08:00:00.000Z",
 ) -> LoggedEvent:
     """An event that the log has at `offset`."""
-    return LoggedEvent(offset, type, at, f"skill-{offset}", error_type, tags, data)
+    return LoggedEvent(offset, type, at, f"skill-{offset}", error_type, tags, data, error_type_before)

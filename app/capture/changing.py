@@ -1,6 +1,5 @@
 """The transactions that change a skill that is there: a new version, its retirement, an outcome."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -69,7 +68,7 @@ def revise(
         "version": skill["version"] + 1,
         "updated_at": now(),
     }
-    changed = _append(tx, log, network, "skill.revised", revised, tags_before=skill["tags"])
+    changed = _append(tx, log, network, "skill.revised", revised, before=skill)
     skill_store.replace_skill(tx.connection, skill, changed.skill, author=draft.agent)
     return changed
 
@@ -147,9 +146,9 @@ def _append(
     network: Network,
     type: EventType,
     skill: SkillRow,
-    tags_before: Sequence[str] = (),
+    before: SkillRow | None = None,
 ) -> Changed:
     documents: dict[str, bytes] = {}
-    make = partial(make_event, type, skill, network, skill["updated_at"], documents, tags_before=tags_before)
+    make = partial(make_event, type, skill, network, skill["updated_at"], documents, before=before)
     log.append(tx, network.id, [make])
     return Changed(skill, documents[skill["id"]])

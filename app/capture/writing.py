@@ -79,17 +79,19 @@ def make_event(
     documents: dict[str, bytes],
     offset: int,
     *,
-    tags_before: Sequence[str] = (),
+    before: SkillRow | None = None,
 ) -> LoggedEvent:
     """The event that says what became of `skill`, which is given its place in the log; its JSON is kept in `documents`.
 
-    It is for those who listen to the tags that the skill has, and to those it had: they know it, and must hear of it.
+    It is for those who listen to the tags and the error type that the skill has, and to those it had `before`: they know
+    it, and must hear of it.
     """
     skill["offset"] = offset
     document = documents[skill["id"]] = skill_json(skill, network.label)
     data = event_json(Position(network.epoch, offset), type, at, document)
-    tags = frozenset((*skill["tags"], *tags_before))
-    return LoggedEvent(offset, type, at, skill["id"], skill["error_type"], tags, data.decode())
+    tags = frozenset((*skill["tags"], *(before["tags"] if before else ())))
+    error_type_before = before["error_type"] if before else None
+    return LoggedEvent(offset, type, at, skill["id"], skill["error_type"], tags, data.decode(), error_type_before)
 
 
 def _append(tx: Transaction, log: EventLog, network: Network, skills: Sequence[SkillRow]) -> dict[str, bytes]:

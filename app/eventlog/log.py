@@ -45,6 +45,12 @@ class LoggedEvent:
     error_type: str | None
     tags: frozenset[str]
     data: str
+    error_type_before: str | None = None
+
+    @property
+    def error_types(self) -> tuple[str | None, str | None]:
+        """The one that the skill has, and the one that it had until a revision replaced it."""
+        return self.error_type, self.error_type_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class EventsTrimmed(Exception):
 
 
 _READ = (
-    sa.select(EVENT.c["offset", "type", "at", "skill_id", "error_type", "tags", "data"])
+    sa.select(EVENT.c["offset", "type", "at", "skill_id", "error_type", "tags", "data", "error_type_before"])
     .where(EVENT.c.network_id == sa.bindparam("network_id"), EVENT.c.offset > sa.bindparam("after"))
     .order_by(EVENT.c.offset)
     .limit(sa.bindparam("limit"))
@@ -302,8 +308,10 @@ def read_page(connection: Connection, *, network_id: NetworkId, after: int, limi
 
 
 def _to_event(row: sa.Row[Any]) -> LoggedEvent:
-    offset, type, at, skill_id, error_type, tags, data = tuple(row)
-    return LoggedEvent(offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data)
+    offset, type, at, skill_id, error_type, tags, data, error_type_before = tuple(row)
+    return LoggedEvent(
+        offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data, error_type_before
+    )
 
 
 def _to_row(network_id: int, event: LoggedEvent) -> dict[str, object]:
@@ -314,6 +322,7 @@ def _to_row(network_id: int, event: LoggedEvent) -> dict[str, object]:
         "at": event.at,
         "skill_id": event.skill_id,
         "error_type": event.error_type,
+        "error_type_before": event.error_type_before,
         "tags": sorted(event.tags),
         "data": event.data,
     }

@@ -12,7 +12,11 @@ EventType = Literal["skill.captured", "skill.revised", "skill.retired"]
 
 
 class Event(SQLModel, table=True):
-    """`data` is the JSON that subscribers get, encoded once, so that every reader ever sees the same bytes."""
+    """`data` is the JSON that subscribers get, encoded once, so that every reader ever sees the same bytes.
+
+    `tags` are those that the skill has and those that it had, `error_type_before` is what a revision has replaced: who
+    listens to either knows the skill, and must hear of it.
+    """
 
     __tablename__ = "event"
     __table_args__ = (
@@ -25,6 +29,7 @@ class Event(SQLModel, table=True):
     type: str = Field(max_length=32)
     skill_id: str = Field(max_length=36)
     error_type: str | None = Field(default=None, max_length=200)
+    error_type_before: str | None = Field(default=None, max_length=200)
     tags: list[str] = Field(sa_type=sa.JSON)
     data: str
     at: str = Field(max_length=24)

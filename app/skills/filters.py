@@ -10,7 +10,7 @@ class Filterable(Protocol):
     @property
     def type(self) -> str: ...
     @property
-    def error_type(self) -> str | None: ...
+    def error_types(self) -> tuple[str | None, ...]: ...
     @property
     def tags(self) -> frozenset[str]: ...
 
@@ -29,6 +29,6 @@ class EventFilter:
     def matches(self, event: Filterable) -> bool:
         return (
             (not self.types or event.type in self.types)
-            and (not self.error_types or event.error_type in self.error_types)
+            and (not self.error_types or not self.error_types.isdisjoint(event.error_types))
             and (not self.tags or not self.tags.isdisjoint(event.tags))
         )

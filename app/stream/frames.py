@@ -41,7 +41,7 @@ class Frame:
 
     offset: int
     type: EventType
-    error_type: str | None
+    error_types: tuple[str | None, ...]
     tags: frozenset[str]
     position: str
     data: bytes
@@ -64,4 +64,4 @@ class Frame:
 def to_frame(event: LoggedEvent, epoch: str) -> Frame:
     """The frame of an event."""
     position = f"{epoch}-{event.offset}"
-    return Frame(event.offset, event.type, event.error_type, event.tags, position, event.data.encode())
+    return Frame(event.offset, event.type, event.error_types, event.tags, position, event.data.encode())

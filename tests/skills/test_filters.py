@@ -44,5 +44,14 @@ def test_filter_looks_at_type_error_type_and_tags(wanted: EventFilter, matches: 
     assert wanted.matches(an_event) is matches
 
 
+def test_revision_is_for_those_who_listen_to_the_error_type_that_was() -> None:
+    revised = make_event(1, type="skill.revised", error_type="New", error_type_before="Old")
+    assert [EventFilter(error_types=frozenset({each})).matches(revised) for each in ("New", "Old", "Other")] == [
+        True,
+        True,
+        False,
+    ]
+
+
 def test_filter_by_error_type_leaves_out_skills_without_one() -> None:
     assert not EventFilter(error_types=frozenset({"E"})).matches(make_event(1))

@@ -51,9 +51,9 @@ def test_event_is_what_the_contract_prints() -> None:
 
 
 def test_frame_carries_what_filters_look_at() -> None:
-    event = make_event(7, type="skill.retired", error_type="E", tags=frozenset({"a"}))
+    event = make_event(7, type="skill.retired", error_type="E", error_type_before="D", tags=frozenset({"a"}))
     frame = frames.to_frame(event, "k3f9")
-    assert (frame.offset, frame.type, frame.error_type) == (7, "skill.retired", "E")
+    assert (frame.offset, frame.type, frame.error_types) == (7, "skill.retired", ("E", "D"))
     assert frame.tags == {"a"}
 
 
