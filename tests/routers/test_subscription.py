@@ -297,6 +297,38 @@ def test_strict_stream_from_a_place_that_is_kept_is_a_stream(
     ids=str,
 )
 @pytest.mark.parametrize("late", [False, True], ids=["live", "replay"])
+def test_filtered_stream_has_what_matches_and_no_more(
+    server: Server, api: httpx.Client, query: dict[str, Any], wanted: list[int], late: bool, connect: Connect
+) -> None:
+    words = {word: f"{word}-{uuid4()}" for word in "abef"}
+    query = {
+        name: [v.format(**words) for v in ([value] if isinstance(value, str) else value)]
+        for name, value in query.items()
+    }
+    before = head(api)
+
+    def capture_all() -> list[str]:
+        made = [([words["a"]], "e"), ([words["b"]], "e"), ([words["a"], words["b"]], "f"), ([], "f")]
+        skills = [capture(api, tags=tags, error_type=words[error_type]) for tags, error_type in made]
+        last = {"tags": [words["a"], words["b"]], "error_type": query.get("error_type", ["x"])[0]}
+        return [skill["name"] for skill in (*skills, capture(api, **last))]  # the last one matches every filter
+
+    made = capture_all() if late else []
+    with connect(server.url, query | {"since": before}) as stream:
+        made = made or capture_all()
+        assert names(stream.events(len(wanted) + 1)) == [*(made[n] for n in wanted), made[4]]
+
+
+def test_stream_may_be_of_some_kinds_of_events_alone(server: Server, api: httpx.Client, connect: Connect) -> None:
+    query = {"event": ["skill.revised", "skill.retired"]}
+    with connect(server.url, query) as stream:
+        skill = capture(api)
+        api.put(f"/skills/{skill['id']}", json=make_skill(), headers={"If-Match": "*"})
+        api.delete(f"/skills/{skill['id']}")
+        assert [block.event for block in stream.events(2)] == query["event"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["live", "replay"])
 @pytest.mark.parametrize("field", ["tag", "error_type"])
 def test_who_listens_to_what_a_skill_had_hears_that_it_has_it_no_more(
     server: Server, api: httpx.Client, late: bool, field: str, connect: Connect
