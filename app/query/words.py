@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import tantivy
-from tantivy import FieldType, Occur, Query
+from tantivy import FieldType, Occur, Order, Query
 
 from app.query.checkpoint import Section
 from app.query.patterns import Slot
@@ -30,8 +30,8 @@ from app.skills.words import with_code_words
 _AT_LEAST = 3
 """Words that are looked for however common they are."""
 
-_WINDOW = 4_096
-"""Slots looked through at once for the newest of many skills with the same score."""
+_SPARE = 16
+"""How many more skills are asked for than are wanted, when some in the index are dead."""
 
 _SETTLE_AT = 1_000
 """Skills beside the Tantivy index, at most, before they are committed to it."""
@@ -41,6 +41,9 @@ _CLOCKS = 500_000
 
 _ADDRESSES = 4_096
 """Skills just found whose place in the index is remembered, for their documents are asked for next."""
+
+_FREQUENCIES = 100_000
+"""Words whose frequency in the Tantivy index is remembered: asking for one takes 1.5 µs, a message has thirty."""
 
 _LONGEST_WORD = 64
 _WRITTEN = re.compile(r"\w{1,64}")
@@ -67,11 +70,15 @@ class WordIndex:
         schema.add_unsigned_field("slot", indexed=True, fast=True)
         schema.add_bytes_field("document", stored=True)
         self._schema = schema.build()
-        self._index = tantivy.Index(self._schema, path=str(place) if place else None)
+        # The newest first, for of skills with the same score Tantivy keeps those of a segment that it sees first.
+        self._index = tantivy.Index(
+            self._schema, path=str(place) if place else None, sort_by_field="slot", sort_order=Order.Desc
+        )
         self._index.register_tokenizer("words", self._analyzer)
-        self._writer = self._index.writer(_BULK_BYTES, num_threads=2)
+        self._writer = self._index.writer(_BULK_BYTES, num_threads=1)
         self._searcher = self._index.searcher()
         self._addresses: dict[Slot, tantivy.DocAddress] = {}
+        self._frequencies: dict[str, int] = {}
         self._recent = RecentSkills()
         self._settling = RecentSkills()
         self._dead: set[Slot] = set()
@@ -127,7 +134,7 @@ class WordIndex:
     def remove(self, slot: Slot, words: WordsOf, offset: int) -> None:
         """Find a skill no longer, as of the event at `offset`. `words` is what it was added with."""
         self._dead.add(slot)
-        found = self.split(words.fields[-1])
+        found = self._words(words)[-1]
         self._dead_words.update(found)
         self._touch(found, offset)
         self._live -= 1
@@ -138,12 +145,7 @@ class WordIndex:
             return math.inf
         self._read()
         return max(
-            (
-                score
-                for part in (self._recent, self._settling)
-                for slot, score in part.scores(plan, facets).items()
-                if slot > offset
-            ),
+            (score for part in self._beside() for slot, score in part.scores(plan, facets).items() if slot > offset),
             default=0.0,
         )
 
@@ -169,7 +171,7 @@ class WordIndex:
 
     def shared(self, plan: Plan, skill: WordsOf) -> list[str]:
         """The words of a plan that a skill has, the rarest first."""
-        has = self.split(skill.fields[-1])
+        has = self._words(skill)[-1]
         return [word for word, _ in sorted(plan.weights, key=lambda each: -each[1]) if word in has]
 
     def plan(self, text: str, most: int, skills: int) -> Plan:
@@ -180,9 +182,9 @@ class WordIndex:
         self._read()
         bits = self._live.bit_length() + 1
         words = self.split(with_code_words(unicodedata.normalize("NFC", text)))  # as skills are kept
-        known = [
-            (max(1, bits - frequency.bit_length()), word) for word in words if (frequency := self._frequency(word)) > 0
-        ]
+        beside = self._beside()
+        frequencies = [(word, self._frequency(word, beside)) for word in words]
+        known = [(max(1, bits - count.bit_length()), word) for word, count in frequencies if count > 0]
         known.sort(reverse=True)
         weights = [(word, weight) for weight, word in known[:most]]
         return Plan(_few_enough(weights, bits, skills), len(words) - len(known), bits)
@@ -203,11 +205,7 @@ class WordIndex:
         if not plan.weights:
             return []
         self._read()
-        recent = [
-            Scored(score, slot)
-            for part in (self._recent, self._settling)
-            for slot, score in part.scores(plan, facets).items()
-        ]
+        recent = [Scored(score, slot) for part in self._beside() for slot, score in part.scores(plan, facets).items()]
         found = [each for each in recent if each.slot not in self._dead and (after is None or each < after)]
         found += self._settled(self._query(plan, facets), count, after, at_least)
         return sorted((each for each in found if each.score >= at_least), reverse=True)[:count]
@@ -218,7 +216,7 @@ class WordIndex:
             return []
         self._read()
         words = [word for word, _ in plan.weights]
-        recent = [slot for part in (self._recent, self._settling) for slot in part.having_all(words, facets)]
+        recent = [slot for part in self._beside() for slot in part.having_all(words, facets)]
         terms = [Query.const_score_query(Query.term_query(self._schema, "text", word), 0.0) for word in words]
         query = Query.boolean_query([(Occur.Must, each) for each in (*terms, *self._filters(facets))])
         hits = self._searcher.search(query, count + len(self._dead), count=False, order_by_field="slot").hits
@@ -227,7 +225,7 @@ class WordIndex:
 
     def document(self, slot: Slot) -> bytes | None:
         """What was added with a skill."""
-        for part in (self._recent, self._settling):
+        for part in self._beside():
             if slot in part.documents:
                 return part.documents[slot][1]
         address = self._addresses.get(slot)
@@ -254,10 +252,10 @@ class WordIndex:
 
     def _read(self) -> None:
         """Look at what came since the last question. Nobody asks during an import, which then goes a third faster."""
-        for part in (self._settling, self._recent):
+        for part in self._beside():
             for slot in part.unread:
                 words = part.documents[slot][0]
-                fields = [self.split(text) for text in words.fields]
+                fields = self._words(words)
                 part.add(slot, words.facets, fields)
                 self._touch(fields[-1], slot)
             part.unread.clear()
@@ -279,11 +277,29 @@ class WordIndex:
         self._index.reload()
         self._searcher = self._index.searcher()
         self._addresses.clear()  # they are places in the searcher that was
+        self._frequencies.clear()
 
-    def _frequency(self, word: str) -> int:
-        """How many living skills have the word."""
-        recent = self._recent.frequency(word) + self._settling.frequency(word)
-        return self._searcher.doc_freq("text", word) + recent - self._dead_words[word]
+    def _beside(self) -> list[RecentSkills]:
+        """What is not in the Tantivy index yet, if there is anything; the older first."""
+        return [part for part in (self._settling, self._recent) if part.documents]
+
+    def _words(self, skill: WordsOf) -> list[set[str]]:
+        """The words of `skill.fields`, of which each holds the one before."""
+        title = self.split(skill.title)
+        head = title | self.split(skill.head)
+        return [title, head, head | self.split(skill.text)]
+
+    def _frequency(self, word: str, beside: Sequence[RecentSkills]) -> int:
+        """How many living skills have the word, of which those `beside` are not in the Tantivy index."""
+        settled = self._frequencies.get(word)
+        if settled is None:
+            if len(self._frequencies) >= _FREQUENCIES:
+                self._frequencies.clear()
+            settled = self._frequencies[word] = self._searcher.doc_freq("text", word)
+        frequency = settled - self._dead_words.get(word, 0)
+        for part in beside:
+            frequency += part.frequency(word)
+        return frequency
 
     def _query(self, plan: Plan, facets: Sequence[Sequence[str]]) -> Query:
         words = [
@@ -303,46 +319,67 @@ class WordIndex:
         ]
 
     def _settled(self, query: Query, count: int, after: Scored | None, at_least: float) -> list[Scored]:
-        """The best in the Tantivy index, `count` or more if there are so many, in no order.
-
-        Tantivy breaks ties as it likes, so of the last score those are sought separately that are newest.
-        """
-        found = [] if after is None else self._of_score(query, after.score, count, after.slot)
-        most = 2 * count + 16
+        """The best in the Tantivy index, `count` or more if there are so many, in no order."""
+        found = [] if after is None else self._tied(query, after.score, count, after.slot - 1)
+        most = self._enough(count)
         while len(found) < count:
-            hits = self._searcher.search(query, most, count=False).hits
+            hits = self._search(query, most)
             is_all = len(hits) < most
-            cut = 0.0 if is_all else hits[-1][0]
-            above = self._living([hit for hit in hits if hit[0] > cut and (after is None or hit[0] < after.score)])
-            if is_all or cut < at_least or len(found) + len(above) >= count:
+            cut = 0.0 if is_all else hits[-1].score
+            above = self._living(
+                [hit for hit in hits if hit.score > cut and (after is None or hit.score < after.score)]
+            )
+            missing = count - len(found) - len(above)
+            if is_all or cut < at_least or missing <= 0:
                 return found + above
             if after is None or cut < after.score:
-                tied = self._of_score(query, cut, count - len(found) - len(above), None)
-                if len(found) + len(above) + len(tied) >= count:
+                tied = self._living([hit for hit in hits if hit.score == cut])
+                if len(tied) < missing or self._searcher.num_segments > 1:
+                    tied = self._tied(query, cut, missing, self._newest, tied)
+                if len(tied) >= missing:
                     return found + above + tied
             most *= 8
         return found
 
-    def _of_score(self, query: Query, score: float, count: int, below: Slot | None) -> list[Scored]:
-        """The `count` newest skills, or more, that have exactly this score, of those older than `below`."""
-        newest = self._newest if below is None else below - 1
-        found: list[Scored] = []
-        window = _WINDOW
-        while newest > 0 and len(found) < count:
-            span = Query.range_query(self._schema, "slot", FieldType.Unsigned, max(1, newest - window + 1), newest)
-            both = Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(span, 0.0))])
-            hits = self._searcher.search(both, window, count=False).hits
-            found += self._living([hit for hit in hits if hit[0] == score])
-            newest, window = newest - window, window * 4
-        return found
+    def _tied(self, query: Query, score: float, count: int, newest: Slot, known: Sequence[Scored] = ()) -> list[Scored]:
+        """The `count` newest skills, or more, that have exactly this score, of those up to `newest`; `known` are some.
 
-    def _living(self, hits: Sequence[tuple[float, tantivy.DocAddress]]) -> list[Scored]:
+        Of equal scores Tantivy says those first that are newest in their segment, but one segment after the other. So
+        once enough are known, those are sought that are newer than the last that would do, until no more are found.
+        """
+        oldest, most, tied = 1, 4 * self._enough(count), known
+        while True:
+            if len(tied) >= count:
+                since = sorted(each.slot for each in tied)[-count]
+                oldest, most = since, most if since > oldest else 4 * most
+            hits = self._search(self._between(query, oldest, newest), most)
+            tied = self._living([hit for hit in hits if hit.score == score])
+            is_all = len(hits) < most or hits[-1].score < score
+            if is_all or (len(tied) >= count and self._searcher.num_segments == 1):
+                return tied
+            if len(tied) < count:
+                most *= 4
+
+    def _between(self, query: Query, oldest: Slot, newest: Slot) -> Query:
+        slots = Query.range_query(self._schema, "slot", FieldType.Unsigned, oldest, newest)
+        return Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(slots, 0.0))])
+
+    def _enough(self, count: int) -> int:
+        """How many to ask for to have `count` that live, most likely, and to see whether there are more."""
+        return count + 1 + min(_SPARE, len(self._dead))
+
+    def _search(self, query: Query, most: int) -> list[Scored]:
+        """The best, dead ones too, with their slots; of equal scores the newest of each segment."""
+        hits = self._searcher.search(query, most, count=False).hits
         addresses = [address for _, address in hits]
         slots = cast(list[Slot], self._searcher.fast_field_values("slot", addresses))
         if len(self._addresses) > _ADDRESSES:
             self._addresses.clear()
         self._addresses.update(zip(slots, addresses, strict=True))
-        return [Scored(score, slot) for (score, _), slot in zip(hits, slots, strict=True) if slot not in self._dead]
+        return [Scored(score, slot) for (score, _), slot in zip(hits, slots, strict=True)]
+
+    def _living(self, found: Sequence[Scored]) -> list[Scored]:
+        return [each for each in found if each.slot not in self._dead]
 
 
 def _few_enough(weights: Sequence[tuple[str, int]], bits: int, most: int) -> tuple[tuple[str, int], ...]:

@@ -41,6 +41,16 @@ def loaded(skills: list[WordsOf]) -> WordIndex:
     return index
 
 
+def in_segments(skills: list[WordsOf], count: int) -> WordIndex:
+    """An index of skills whose slots lie scattered over so many segments."""
+    index = WordIndex(0)
+    for first in range(count):
+        for slot in range(first + 1, len(skills) + 1, count):
+            index.load(slot, skills[slot - 1], b"%d" % slot)
+        index.loaded()
+    return index
+
+
 def ask(index: WordIndex, text: str, *facets: tuple[str, ...]) -> list[int]:
     """The slots of the skills that have some of the words, best first."""
     return [each.slot for each in index.best(index.plan(text, 16, 20_000), 100, facets)]
@@ -48,9 +58,9 @@ def ask(index: WordIndex, text: str, *facets: tuple[str, ...]) -> list[int]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settled as soon as there is something to settle, and looked through a few slots at a time."""
+    """Settled as soon as there is something to settle, and asked for hardly more than is wanted."""
     monkeypatch.setattr(words, "_SETTLE_AT", 1)
-    monkeypatch.setattr(words, "_WINDOW", 2)
+    monkeypatch.setattr(words, "_SPARE", 1)
 
 
 @few
@@ -79,9 +89,35 @@ def test_pages_are_the_whole_list(
     assert pages == index.best(plan, 100)
 
 
+@few
+@given(st.lists(some_words, max_size=24), some_text, st.integers(1, 4), st.integers(1, 5), st.sets(st.integers(0, 23)))
+def test_equals_are_in_order_over_segments(
+    small_parts: None, skills: list[WordsOf], question: str, segments: int, size: int, gone: set[int]
+) -> None:
+    index, plain = in_segments(skills, segments), index_of(skills)
+    for place in sorted(gone):
+        if place < len(skills):
+            index.remove(place + 1, skills[place], len(skills))
+            plain.remove(place + 1, skills[place], len(skills))
+    plan = plain.plan(question, 16, 20_000)
+    expected = plain.best(plan, 100)
+    assert (index.plan(question, 16, 20_000), index.best(plan, size)) == (plan, expected[:size])
+    if expected:
+        after = expected[len(expected) // 2]
+        rest = expected[len(expected) // 2 + 1 :]
+        assert index.best(plan, size, after=after) == rest[:size]
+
+
+@pytest.mark.parametrize("segments", [1, 3, 7])
+def test_newest_of_thousands_of_one_score_are_first(segments: int) -> None:
+    skills = [make_words("the server is down", text="port" if slot % 50 == 0 else "") for slot in range(3_000)]
+    index = in_segments(skills, segments)
+    found = [each.slot for each in index.best(index.plan("server port", 16, 20_000), 70)]
+    assert found == [*range(2_951, 0, -50), *[slot for slot in range(3_000, 2_980, -1) if slot % 50 != 1][:10]]
+
+
 @pytest.mark.parametrize("is_settled", [True, False])
-def test_page_goes_on_through_thousands_of_one_score(monkeypatch: pytest.MonkeyPatch, is_settled: bool) -> None:
-    monkeypatch.setattr(words, "_WINDOW", 64)
+def test_page_goes_on_through_thousands_of_one_score(is_settled: bool) -> None:
     skills = [make_words("the server is down")] * 5_000
     index = loaded(skills) if is_settled else index_of(skills)
     plan = index.plan("server", 16, 20_000)
