@@ -1,8 +1,9 @@
 """Matching: from a message and an index to the skills that fit, best first, each with where and why."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from app.query.patterns import Hit, Slot
@@ -86,15 +87,20 @@ class _Standing:
 
 def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], plan: Plan) -> FoundMatches:
     """The skills that fit, best first, at most `question.limit`."""
+    by_words = partial(index.words.best, plan, question.limit + _MORE, at_least=_least_telling(plan))
+    # Before skills are read, if it will be needed: then it is known where they lie, for it finds most of them as well.
+    is_open = sum(len(hit.slots) for hit in hits if hit.kind == "exact") < question.limit
+    scored = by_words() if is_open else None
     standing = {each.known.slot: each for each in _standing(index, question, hits, "exact", _ALTERNATIVES)}
     telling = [each.place for each in standing.values() if each.place and not each.candidate.is_plain]
     floor = math.inf
     if len(telling) < question.limit:
-        scored = index.words.best(plan, question.limit + _MORE, at_least=_least_telling(plan))
+        scored = by_words() if scored is None else scored
         floor = scored[-1].score if len(scored) == question.limit + _MORE else _least_telling(plan)
         # What is known exactly need not also be answered by the same error with other names in it.
         open_hits = [hit for hit in hits if not any(_overlap(hit.place, place) for place in telling)]
-        for each in _near(index, question, open_hits, plan, scored):
+        others = [each for each in scored if each.slot not in standing]
+        for each in _near(index, question, open_hits, plan, others):
             standing.setdefault(each.known.slot, each)
     ranked = list(standing.values())
     best = [ranked[place] for place in rank([each.candidate for each in ranked])[: question.limit]]
@@ -104,13 +110,13 @@ def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit]
 
 
 def _standing(
-    index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], kind: Kind, most: int
+    index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], kind: Kind, most: int, but: Container[Slot] = ()
 ) -> Iterator[_Standing]:
-    """The skills whose pattern stands in the message in this way, at most so many for one pattern."""
+    """The skills, `but` some, whose pattern stands in the message in this way, at most so many for one pattern."""
     for hit in hits:
         if hit.kind == kind:
             for slot in _few(index, hit.slots, most):
-                if known := index.get(slot):
+                if slot not in but and (known := index.get(slot)):
                     yield _stand(known, question, hit)
 
 
@@ -131,7 +137,7 @@ def _near(
         agrees = _agrees(known.document, question)
         share = each.score / BEST / _said(plan) * (_AGREEING if agrees else 1)
         yield _Standing(_similar(known, min(1.0, share)), known, None, agrees)
-    yield from _standing(index, question, hits, "masked", _MASKED_ALTERNATIVES)
+    yield from _standing(index, question, hits, "masked", _MASKED_ALTERNATIVES, {each.slot for each in scored})
 
 
 def _few(index: SkillIndex, slots: Sequence[Slot], most: int) -> Sequence[Slot]:

@@ -63,11 +63,19 @@ class _Automaton(NamedTuple):
     find: AhoCorasick
 
 
+Ends = tuple[str, str]
+"""The characters that texts of one shape begin with, and those that they end with."""
+
+
 @dataclass(slots=True)
 class _Around:
-    """What may stand around an anchor."""
+    """What may stand around an anchor.
 
-    exact: frozenset[Shape] = frozenset()
+    Patterns that are alike in the middle have an anchor in common, and hundreds of lengths. What begins or ends as none of
+    them does is not looked up: 0.3 µs instead of 2.
+    """
+
+    exact: dict[Shape, Ends]
     masked: frozenset[Shape] = frozenset()
     looks: int = 1
 
@@ -86,6 +94,7 @@ class PatternIndex:
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
         self._whole_lines = 0
+        self._ends: dict[Ends, Ends] = {}  # one of each, for most are alike
         # By hash, since patterns may be long and are many. It has 64 bits and a secret key: none meets another's.
         self._holders: dict[int, Slot | list[Slot]] = {}
         self._key = secrets.token_bytes(16)
@@ -100,9 +109,15 @@ class PatternIndex:
             self._hold("exact", pattern.text, slot)
             if pattern.masked is not None:
                 self._hold("masked", pattern.signature, slot)
-            if pattern.exact not in around.exact or (pattern.masked and pattern.masked not in around.masked):
-                around.exact |= {pattern.exact}
-                around.masked |= {pattern.masked} if pattern.masked else frozenset()
+            begins, ends = around.exact.get(pattern.exact, ("", ""))
+            first, last = pattern.text[0], pattern.text[-1]
+            if first not in begins or last not in ends:
+                # Another dict, for a thread may be looking through this one.
+                found = (begins if first in begins else begins + first, ends if last in ends else ends + last)
+                around.exact = {**around.exact, pattern.exact: self._ends.setdefault(found, found)}
+                around.count()
+            if pattern.masked and pattern.masked not in around.masked:
+                around.masked |= {pattern.masked}
                 around.count()
 
     def remove(self, slot: Slot, pattern: Pattern) -> None:
@@ -131,8 +146,8 @@ class PatternIndex:
                 raise TooManyPlaces
             if looks > MOST_LOOKS:
                 break
-            for shape in around.exact:
-                text = reading.exact(at, shape)
+            for shape, (begins, ends) in around.exact.items():
+                text = reading.exact(at, shape, begins, ends)
                 if text and (slots := self._held("exact", text)) and ("exact", text) not in found:
                     found["exact", text] = Hit("exact", slots, text, reading.exact_place(at, shape))
             for shape in around.masked:
@@ -151,7 +166,7 @@ class PatternIndex:
         anchors = list(zip(self._anchors, self._around, strict=True))
         return [
             ("patterns", [(self._key, self._whole_lines)]),
-            ("anchors", ((anchor, tuple(around.exact), tuple(around.masked)) for anchor, around in anchors)),
+            ("anchors", ((anchor, list(around.exact.items()), list(around.masked)) for anchor, around in anchors)),
             ("holders", list(self._holders.items())),
         ]
 
@@ -162,7 +177,8 @@ class PatternIndex:
         elif name == "anchors":
             for anchor, exact, masked in entries:
                 around = self._around[self._number(anchor)]
-                around.exact = frozenset(Shape(*shape) for shape in exact)
+                for shape, (begins, ends) in exact:
+                    around.exact[Shape(*shape)] = self._ends.setdefault((begins, ends), (begins, ends))
                 around.masked = frozenset(Shape(*shape) for shape in masked)
                 around.count()
         elif name == "holders":
@@ -230,7 +246,7 @@ class PatternIndex:
         number = self._numbers.get(anchor)
         if number is None:
             number = self._numbers[anchor] = len(self._anchors)
-            self._around.append(_Around())  # before the anchor can be found
+            self._around.append(_Around({}))  # before the anchor can be found
             self._anchors.append(anchor)
         return number
 

@@ -31,15 +31,21 @@ class Reading:
         self._has_prefixes = any(line.body for line in log.lines)
         self._pieces: dict[tuple[int, int, bool], _Piece] = {}
 
-    def exact(self, at: int, shape: Shape) -> str | None:
-        """The text of that shape around the anchor at `at`; None if there is no room for it."""
-        if shape.lines > 1 and self._has_prefixes:
+    def exact(self, at: int, shape: Shape, begins: str, ends: str) -> str | None:
+        """The text of that shape around the anchor at `at`; None if there is no room for it.
+
+        None as well if it plainly begins with no character of `begins`, or ends with none of `ends`.
+        """
+        _, lines, offset, length, whole_words = shape
+        if lines > 1 and self._has_prefixes:
             block = self._block(at, shape, masked=False)
-            return block.text if block and not (shape.whole_words and block.cuts_words()) else None
-        start, end = at - shape.offset, at - shape.offset + shape.length
-        if start < 0 or end > len(self.text) or (shape.whole_words and self._cuts_words(start, end)):
+            return block.text if block and not (whole_words and block.cuts_words()) else None
+        text = self.text
+        start = at - offset
+        end = start + length
+        if start < 0 or end > len(text) or text[end - 1] not in ends or text[start] not in begins:
             return None
-        return self.text[start:end]
+        return None if whole_words and self._cuts_words(start, end) else text[start:end]
 
     def masked(self, at: int, shape: Shape) -> str | None:
         """The masked text of that shape around the anchor at `at`; None if there is none."""

@@ -35,11 +35,12 @@ def _found(message: str, text: str, *, masked: bool) -> list[tuple[str, str]]:
     shape, wanted = (pattern.masked, pattern.signature) if masked else (pattern.exact, pattern.text)
     assert shape is not None
     assert pattern.anchor is not None
-    look, place = (reading.masked, reading.masked_place) if masked else (reading.exact, reading.exact_place)
+    place = reading.masked_place if masked else reading.exact_place
     found = []
     at = reading.text.find(pattern.anchor)
     while at >= 0:
-        if look(at, shape) == wanted:
+        stands = reading.masked(at, shape) if masked else reading.exact(at, shape, wanted[0], wanted[-1])
+        if stands == wanted:
             found.append((wanted, sent(log, place(at, shape))))
         at = reading.text.find(pattern.anchor, at + 1)
     return found
@@ -132,7 +133,7 @@ def test_shape_longer_than_the_rest_of_the_text_finds_nothing(message: str, patt
     # Wherever the anchor could be, for a message that has only a part of the pattern may lack it.
     reading = Reading(read_log(message))
     for at in range(len(reading.text)):
-        assert reading.exact(at, read.exact) != read.text
+        assert reading.exact(at, read.exact, read.text[0], read.text[-1]) != read.text
         assert reading.masked(at, read.masked) != read.signature
 
 
