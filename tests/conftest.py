@@ -1,5 +1,6 @@
 """Servers for tests: real processes on free ports and databases of their own, ended when the test is over."""
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -44,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     doubled = [id for id, number in Counter(item.nodeid for item in items).items() if number > 1]
     if doubled:
         raise pytest.UsageError(f"Several tests have one and the same id: {', '.join(doubled)}")
+
+
+def pytest_collection_finish() -> None:
+    """All tests are here now and stay: whoever collects garbage while they run need not look through them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

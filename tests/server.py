@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from tests.forks import Fork, cin
 
 SERVE = [sys.executable, "-m", "app", "serve"]
@@ -39,13 +37,15 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0, what: str = "the condition") -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 10.0, what: str = "the condition", *, every_seconds: float = 0.01
+) -> None:
     """Look again and again until it holds. Raises `TimeoutError`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not hold within {seconds} s")
-        time.sleep(0.01)
+        time.sleep(every_seconds)
 
 
 class Server:
@@ -117,9 +117,16 @@ class Server:
         assert self._process is not None
         return self._process.wait(seconds)
 
+    def ask(self, path: str, *, timeout_seconds: float = 5.0) -> tuple[int, str]:
+        """Status and text. For what is asked again and again: to make a client of httpx takes 20 times as long."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=timeout_seconds)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
     def metric(self, name: str) -> float:
         """The value of a metric, its labels as Prometheus writes them."""
-        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+        for line in self.ask("/metrics")[1].splitlines():
             if line.startswith(f"{name} "):
                 return float(line.split()[1])
         return 0.0
@@ -135,10 +142,7 @@ class Server:
         code = self._process.poll()
         if code is not None:
             raise RuntimeError(f"the server ended with {code}: {self.log.read_text()[-2000:]}")
-        # Asked a hundred times a second: a client of httpx would take from the start what it waits for.
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=1)) as connection:
-            try:
-                connection.request("GET", "/readyz")
-                return connection.getresponse().status == 200
-            except (OSError, HTTPException):
-                return False
+        try:
+            return self.ask("/readyz", timeout_seconds=1)[0] == 200
+        except (OSError, HTTPException):
+            return False

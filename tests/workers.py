@@ -5,10 +5,9 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import httpx
 
 from tests.postgres import Postgres
 from tests.server import SERVE, Server, wait_until
@@ -55,11 +54,12 @@ class Workers(Server):
         os.kill(self.processes()[seat], signal.SIGKILL)
 
     def wait_until_all_serve(self) -> None:
-        wait_until(self.all_serve, 60, f"{self.workers} workers")
+        """Asked seldom: all of them make a report each time, and those that start have better things to do."""
+        wait_until(self.all_serve, 60, f"{self.workers} workers", every_seconds=0.1)
 
     def all_serve(self) -> bool:
-        with suppress(httpx.HTTPError):
-            up = httpx.get(f"{self.url}/metrics", timeout=5).text
+        with suppress(OSError, HTTPException):
+            _, up = self.ask("/metrics")
             return all(f'cin_worker_up{{worker="{seat}"}} 1.0' in up for seat in range(self.workers))
         return False
 

@@ -1,7 +1,6 @@
-"""A process that appends to a log, one event a transaction, and prints the offsets: `python -m … <url> <number>`."""
+"""What a process does that appends to a log, one event a transaction, and prints the offsets."""
 
 import asyncio
-import sys
 from functools import partial
 
 from app.eventlog.log import EventLog
@@ -11,14 +10,15 @@ from app.storage.opening import open_database
 from tests.factories import make_event
 
 
-async def append(url: str, number: int) -> None:
+def append(url: str, number: int) -> None:
+    """Append so many events."""
+    asyncio.run(_append(url, number))
+
+
+async def _append(url: str, number: int) -> None:
     async with open_database(url) as database:
         network = await open_network(database)
         log = EventLog(database, LocalNotifier(), poll_seconds=60)
         for _ in range(number):
             (event,) = await database.write(partial(log.append, network_id=network.id, make=[make_event]))
             print(event.offset)
-
-
-if __name__ == "__main__":
-    asyncio.run(append(sys.argv[1], int(sys.argv[2])))

@@ -1,7 +1,7 @@
 """One log and many processes: offsets are taken at the end of a transaction, and seen in their order by everybody."""
 
 import asyncio
-import sys
+import os
 import threading
 from contextlib import aclosing
 from datetime import timedelta
@@ -15,13 +15,14 @@ from app.eventlog.retention import Retention, RetentionRule
 from app.metrics import Metrics
 from app.storage.database import Transaction
 from app.storage.opening import open_database
+from tests.eventlog.appender import append
 from tests.factories import make_event
+from tests.forks import Fork
 from tests.inside import run, until, within
 from tests.postgres import Postgres
 
 PROCESSES = 8
 EACH = 40
-ROOT = Path(__file__).parents[2]
 
 
 def test_transaction_that_began_first_and_commits_last_is_not_passed_over(postgres: Postgres) -> None:
@@ -55,21 +56,8 @@ def test_transaction_that_began_first_and_commits_last_is_not_passed_over(postgr
     assert run(go()) == ([], [1], [2])
 
 
-def test_processes_that_append_at_once_leave_no_gap_and_lose_nothing(postgres: Postgres) -> None:
-    async def go() -> tuple[list[int], list[int]]:
-        url = postgres.new()
-        appending = [
-            await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tests.eventlog.appender",
-                url,
-                str(EACH),
-                cwd=ROOT,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            for _ in range(PROCESSES)
-        ]
+def test_processes_that_append_at_once_leave_no_gap_and_lose_nothing(postgres: Postgres, tmp_path: Path) -> None:
+    async def go(url: str) -> list[int]:
         async with open_database(url) as database:
             network = await open_network(database)
             log = EventLog(database, LocalNotifier(), poll_seconds=0.01)
@@ -79,10 +67,17 @@ def test_processes_that_append_at_once_leave_no_gap_and_lose_nothing(postgres: P
                     seen += [event.offset for event in page.events]
                     if len(seen) == PROCESSES * EACH:
                         break
-        outputs = [await process.communicate() for process in appending]
-        return seen, sorted(int(line) for out, _ in outputs for line in out.split())
+        return seen
 
-    seen, answered = run(go())
+    url = postgres.new()
+    outputs = [tmp_path / f"offsets-{number}" for number in range(PROCESSES)]
+    appending = [
+        Fork(partial(append, url, EACH), dict(os.environ), stdout=output, stderr=tmp_path / "errors")
+        for output in outputs
+    ]
+    seen = run(go(url))
+    assert [process.wait(60) for process in appending] == [0] * PROCESSES
+    answered = sorted(int(line) for output in outputs for line in output.read_text().split())
     assert seen == answered == list(range(1, PROCESSES * EACH + 1))
 
 
