@@ -132,6 +132,19 @@ def test_failure_deep_inside_a_long_log_is_found() -> None:
     assert len(told) == 1 + LAST_SCREEN
 
 
+@pytest.mark.parametrize("before", range(64 * 1024 - 16, 64 * 1024 + 2))
+def test_failure_is_found_wherever_a_long_log_is_cut(before: int) -> None:
+    sent = f"{'x' * 80}\n" * 900
+    sent = "\n".join([sent[: before - 1], "undefined reference to `f'", *["fine"] * 200])
+    assert failures(sent)[0] == "undefined reference to `f'"
+
+
+def test_rare_failure_is_found_among_very_many_of_another() -> None:
+    lines = [f"it did fail at {number}" for number in range(12_000)]
+    lines[6_000] = "thread 'main' panicked at src/main.rs:2"
+    assert failures("\n".join(lines))[0] == lines[6_000]
+
+
 def test_log_of_blank_lines_tells_nothing() -> None:
     assert failures("\n\n \n\t\n") == []
 
