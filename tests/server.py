@@ -68,7 +68,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | Fork | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()  # nobody else will
+            raise
         return self
 
     def __exit__(
