@@ -184,7 +184,7 @@ def while_capturing(server: Server, questions: Questions) -> None:
     """How many questions a second are answered, alone and while captures come at a steady pace."""
     rates: list[float] = []
     for pace in (0, CAPTURES_A_SECOND, 0, CAPTURES_A_SECOND):
-        with capturing(server.port, pace) as captured, Connection(server.port) as asked:
+        with capturing(server.port, pace, seconds=4) as captured, Connection(server.port) as asked:
             answered, started = 0, time.perf_counter()
             while time.perf_counter() - started < 4:
                 asked.match(questions.fresh[answered % len(questions.fresh)] + f" {pace} {len(rates)} {answered}")
@@ -197,20 +197,25 @@ def while_capturing(server: Server, questions: Questions) -> None:
 
 
 @contextmanager
-def capturing(port: int, pace: int) -> Iterator[list[float]]:
-    """Captures at so many a second, in batches of 25, until the block ends."""
+def capturing(port: int, pace: int, seconds: float) -> Iterator[list[float]]:
+    """Captures at so many a second, in batches of 25, until the block ends, which takes so many seconds.
+
+    They are made up before: who asks meanwhile is in this process, and would wait for that too.
+    """
     stop = threading.Event()
     captured: list[float] = []
+    skills = make_skills(seed=time.time_ns())
+    batches = [json.dumps(list(islice(skills, 25))).encode() for _ in range(round(1.5 * seconds * pace / 25))]
 
     def capture() -> None:
-        skills = make_skills(seed=time.time_ns())
         with Connection(port) as connection:
             next_at = time.perf_counter()
-            while not stop.is_set():
-                some = list(islice(skills, 25))
-                connection.post("/skills/batch", json.dumps(some).encode())
-                captured.extend([time.perf_counter()] * len(some))
-                next_at += len(some) / pace
+            for batch in batches:
+                if stop.is_set():
+                    break
+                connection.post("/skills/batch", batch)
+                captured.extend([time.perf_counter()] * 25)
+                next_at += 25 / pace
                 stop.wait(max(0.0, next_at - time.perf_counter()))
 
     thread = threading.Thread(target=capture)
