@@ -15,6 +15,7 @@ from app.metrics import Metrics
 from app.models.position import Position
 from app.query.follower import Follower
 from app.query.matcher import Matcher
+from app.query.recent_lists import RecentLists
 from app.query.skill_reader import SkillReader
 from app.storage.database import Database
 from app.stream.delivery import Deliveries
@@ -32,6 +33,7 @@ class Parts:
     database: Database
     recorder: Recorder
     reader: SkillReader
+    lists: RecentLists
     hub: Hub
     deliveries: Deliveries
     presence: Presence

@@ -30,6 +30,7 @@ from app.query.answer_cache import AnswerCache, SharedAnswers
 from app.query.checkpoint import IndexFolder
 from app.query.follower import Follower
 from app.query.matcher import Matcher
+from app.query.recent_lists import RecentLists
 from app.query.skill_reader import SkillReader
 from app.settings import Settings
 from app.storage.database import Database
@@ -188,6 +189,7 @@ async def _working(
                 database=database,
                 recorder=Recorder(commits, event_log, lambda _, skills: follower.count(skills), metrics),
                 reader=SkillReader(event_log),
+                lists=RecentLists(),
                 hub=hub,
                 deliveries=Deliveries(database, commits),
                 presence=presence,

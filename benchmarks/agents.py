@@ -21,13 +21,13 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 from benchmarks.keepalive import Connection
+from benchmarks.wires import SSE, Wire
 
 POLL_SECONDS = 2.0
 
 SETTLE_SECONDS = 0.5
 """What is on its way is read before anything that came is looked at: that would delay it."""
 
-_FRAME = re.compile(rb"id: [^\n]*-(\d+)\nevent: skill\.\w+\ndata: [^\n]*\n\n")
 _HEAD_OF_LIST = re.compile(rb'"position":"[^"]*-(\d+)"\}$')
 _PUTTING = 16
 
@@ -62,11 +62,10 @@ class Report:
 class Agents:
     """`count` agents spread over `ports`, until the end of the block; they poll if they are told to, else they stream."""
 
-    def __init__(self, ports: Sequence[int], count: int, *, polling: bool = False) -> None:
+    def __init__(self, ports: Sequence[int], count: int, *, polling: bool = False, wire: Wire = SSE) -> None:
         self._pipe, self._theirs = get_context("spawn").Pipe()
-        kind = _Pollers if polling else _Streams
         self._process = get_context("spawn").Process(
-            target=_run, args=(self._theirs, kind, list(ports), count), daemon=True
+            target=_run, args=(self._theirs, None if polling else wire, list(ports), count), daemon=True
         )
 
     def __enter__(self) -> Self:
@@ -131,11 +130,14 @@ class _Kind(Protocol):
 class _Streams:
     """Agents with an open stream each."""
 
-    def __init__(self, ports: list[int], count: int) -> None:
+    def __init__(self, ports: list[int], count: int, wire: Wire) -> None:
         self.receipts: list[Receipt] = []
         self.frame = b""
         self._ports = ports
+        self._wire = wire
+        self._epoch = b""
         self._selector = selectors.EpollSelector()
+        self._sockets: list[socket.socket] = []
         self._arrived: list[tuple[int, int, bytes]] = []
         self._rests = [b""] * count
         self._have = [0] * count
@@ -143,13 +145,23 @@ class _Streams:
     def connect(self) -> None:
         for agent in range(len(self._have)):
             connection = socket.create_connection(("127.0.0.1", _in_turn(self._ports, agent)))
-            connection.sendall(b"GET /stream?since=now&agent=agent-%d HTTP/1.1\r\nHost: x\r\n\r\n" % agent)
+            connection.sendall(self._wire.ask(self._name(agent), None))
             connection.setblocking(False)
             self._selector.register(connection, selectors.EVENT_READ, agent)
+            self._sockets.append(connection)
+        accepted: set[int] = set()
         greeted: set[int] = set()
         while len(greeted) < len(self._have):
             self.step()
-            greeted |= {agent for agent, _, data in self._arrived if b"event: hello" in data}
+            arrived, self._arrived = self._arrived, []
+            for agent, at, data in arrived:
+                if agent in accepted:
+                    greeted |= self._read(agent, at, data)
+                else:
+                    self._rests[agent] += data
+                    if self._is_accepted(agent):
+                        accepted.add(agent)
+                        greeted |= self._read(agent, at, b"")
 
     def step(self) -> None:
         for key, _ in self._selector.select(0.02):
@@ -161,27 +173,51 @@ class _Streams:
 
     def have(self) -> int:
         for agent, at, data in self._arrived:
-            received = self._rests[agent] + data
-            end = 0
-            for frame in _FRAME.finditer(received):
-                end, self.frame = frame.end(), frame.group()
-                self._have[agent] = int(frame[1])
-                self.receipts.append(Receipt(agent, self._have[agent], at))
-            self._rests[agent] = received[end:]
+            self._read(agent, at, data)
         self._arrived.clear()
         return min(self._have)
 
+    def _name(self, agent: int) -> str:
+        return f"{self._wire.name}-{agent}"
+
+    def _is_accepted(self, agent: int) -> bool:
+        """Whether the head of the answer has come; then the agent says what is left to say."""
+        head, found, _ = self._rests[agent].partition(b"\r\n\r\n")
+        if found and not head.startswith(self._wire.accepted):
+            raise RuntimeError(f"not accepted: {head[:300]!r}")
+        if found and (more := self._wire.subscribe(self._name(agent), None)):
+            self._sockets[agent].sendall(more)
+        return bool(found)
+
+    def _read(self, agent: int, at: int, data: bytes) -> set[int]:
+        """Take in what came; returns the agent if it was told where it stands."""
+        received = self._rests[agent] + data
+        end = 0
+        told: set[int] = set()
+        for seen in self._wire.read(received):
+            end = seen.end
+            if seen.kind == "event":
+                self.frame = received[seen.start : end]
+                self._have[agent] = seen.offset
+                self.receipts.append(Receipt(agent, seen.offset, at))
+            elif seen.kind == "cursor":
+                self._epoch = seen.position.rpartition(b"-")[0]
+                told.add(agent)
+            elif seen.kind == "ping":
+                self._sockets[agent].sendall(self._wire.reply(received, seen))
+        self._rests[agent] = received[end:]
+        return told
+
     def acknowledge(self) -> None:
         """`PUT /agents/{name}/position` for each, over a few connections."""
-        epoch = self.frame.partition(b"-")[0].removeprefix(b"id: ")
 
         def put(first: int) -> None:
             for port_number, port in enumerate(self._ports):
                 with Connection(port) as connection:
                     for agent in range(first, len(self._have), _PUTTING):
                         if agent % len(self._ports) == port_number:
-                            body = b'{"position":"%s-%d"}' % (epoch, self._have[agent])
-                            connection.put(f"/agents/agent-{agent}/position", body)
+                            body = b'{"position":"%s-%d"}' % (self._epoch, self._have[agent])
+                            connection.put(f"/agents/{self._name(agent)}/position", body)
 
         with ThreadPoolExecutor(_PUTTING) as threads:
             list(threads.map(put, range(_PUTTING)))
@@ -255,11 +291,11 @@ class _Pollers:
         self.receipts += [Receipt(agent, offset, at) for offset in range(first, int(head[1]) + 1)]
 
 
-def _run(pipe: Pipe, make: type[_Streams] | type[_Pollers], ports: list[int], count: int) -> None:
+def _run(pipe: Pipe, wire: Wire | None, ports: list[int], count: int) -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # hundreds of thousands of notes would be gone through again and again
-    agents: _Kind = make(ports, count)
+    agents: _Kind = _Pollers(ports, count) if wire is None else _Streams(ports, count, wire)
     agents.connect()
     noting = _noting_nanoseconds()
     cpu, started = time.process_time(), time.monotonic()

@@ -15,6 +15,9 @@ import httpx
 from benchmarks.usage import cpu_seconds
 from tests.server import SERVE, Server, free_port, wait_until
 
+START_SECONDS = 120.0
+"""How long a server may take to be ready: it may have a great index to make, on a machine that does other things too."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -44,8 +47,11 @@ class Running:
 @contextmanager
 def cin(**settings: str) -> Iterator[Running]:
     """`cin serve` on a new database."""
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), program=SERVE, **settings) as server:
-        yield Running("cin", server.port, server.pid)
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder), program=SERVE, **settings)
+        server.start_seconds = START_SECONDS
+        with server:
+            yield Running("cin", server.port, server.pid)
 
 
 @contextmanager

@@ -1,14 +1,14 @@
 """The tiers, each with as many agents as it is for, beside the seed's figures and beside polling of the same server.
 
-`poe bench-tiers [--quick]`. Each tier is a server full of skills, agents in a process of their own that stream, and
-captures from this one at a steady pace; then as many agents poll it every two seconds while captures go on. Propagation
-is counted over every agent and every event, from before the capture is sent until the agent has read the event's last
-byte. *Delivered* is by acknowledgement: what `GET /skills/{id}/delivery` says of each skill after each agent has
-acknowledged what it read. The floor is the same agents and the same bytes from a server that does nothing but write
-them (`benchmarks/baselines/plain_sender.py`): what the load and the system take for themselves.
+`poe bench-tiers [--quick] [--transport sse|websocket|both]`. Each tier is a server full of skills, agents in a process of
+their own that stream, and captures from this one at a steady pace; then as many agents poll it every two seconds while
+captures go on. Propagation is counted over every agent and every event, from before the capture is sent until the agent
+has read the event's last byte. *Delivered* is by acknowledgement: what `GET /skills/{id}/delivery` says of each skill after
+each agent has acknowledged what it read. The floor is the same agents and the same bytes from a server that does nothing
+but write them (`benchmarks/baselines/plain_sender.py`): what the load and the system take for themselves.
 
 Exit code 1 if a tier does not hold what it must: propagation p99 in its limit, everything delivered, 100,000 skills asked
-in 80 ms, nine of ten answers ready from tier 3 on, and the floor beneath the last tier's propagation.
+in 80 ms, nine of ten answers ready from tier 3 on, and the floor beneath the last tiers' propagation.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from benchmarks.setups import Fleet, Setup, Setups
 from benchmarks.skills import make_skills
 from benchmarks.spread import Spread, both, capture_for, p50, p99
 from benchmarks.tables import Table
+from benchmarks.wires import Wire, add_transport, chosen
 from tests.server import free_port, wait_until
 
 SEED_QUERY_MILLISECONDS = {1_000: 2, 10_000: 18, 100_000: 80}
@@ -59,7 +60,12 @@ TIERS = [
     Tier(2, 50, Setup(), "< 1000", 1_000),
     Tier(3, 200, Setup(redis=True), "< 500", 500, cached=True),
     Tier(4, 1_000, Setup(2, postgres=True, redis=True), "< 200", 200, cached=True),
+    Tier(
+        5, 5_000, Setup(2, postgres=True, redis=True), "-", cached=True
+    ),  # the fifth's first step, on the fourth's setup
 ]
+GOAL = 3
+"""Which of them the verdict is about."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +93,26 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class Streamed:
+    """What agents with streams had, on one wire, and what the same agents have of a server that only writes."""
+
+    spread: Spread
+    usage: Usage
+    load: Report
+    delivered: float
+    floor: Spread
+    floor_load: Report
+
+
+@dataclass(frozen=True)
 class Figures:
-    """What was measured of a tier."""
+    """What was measured of a tier; streams by the name of their wire."""
 
     tier: Tier
     durability: str
-    streams: Spread
-    streams_usage: Usage
-    load: Report
-    delivered: float
+    streams: dict[str, Streamed]
     polls: Spread
     polls_usage: Usage
-    floor: Spread
-    floor_load: Report
     hits: Hits
     queries: Queries
 
@@ -107,16 +120,17 @@ class Figures:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="up to 10,000 skills, and fewer events")
-    parser.add_argument("--transport", choices=["sse"], default="sse", help="how events come to agents")
-    plan = QUICK if parser.parse_args().quick else FULL
+    add_transport(parser)
+    given = parser.parse_args()
+    plan = QUICK if given.quick else FULL
     asked: dict[Setup, Queries] = {}
     with Setups() as setups:
-        measured = [measure(tier, plan, setups, asked) for tier in TIERS]
+        measured = [measure(tier, plan, chosen(given.transport), setups, asked) for tier in TIERS]
     show(measured, plan)
     return 0 if holds(measured) else 1
 
 
-def measure(tier: Tier, plan: Plan, setups: Setups, asked: dict[Setup, Queries]) -> Figures:
+def measure(tier: Tier, plan: Plan, wires: Sequence[Wire], setups: Setups, asked: dict[Setup, Queries]) -> Figures:
     """Everything of one tier. Two tiers of one setup are asked the same questions once."""
     print(f"tier {tier.number}: {tier.agents:,} agents, {tier.setup.name}", flush=True)
     queries = asked.setdefault(tier.setup, {})
@@ -127,14 +141,10 @@ def measure(tier: Tier, plan: Plan, setups: Setups, asked: dict[Setup, Queries])
     with setups.serving(tier.setup, plan.sizes[-1]) as fleet:
         if plan.sizes[-1] not in queries:
             queries[plan.sizes[-1]] = ask(fleet.ports)
-        streams, load, delivered, streams_usage = stream(tier, fleet, plan)
+        streams = {wire.name: stream(tier, fleet, plan, wire) for wire in wires}
         polls, polls_usage = poll(tier, fleet, plan)
         hits = measure_hits(fleet, plan.hit_seconds)
-        durability = fleet.durability()
-    floor, floor_load = measure_floor(tier, load.frame, plan)
-    return Figures(
-        tier, durability, streams, streams_usage, load, delivered, polls, polls_usage, floor, floor_load, hits, queries
-    )
+        return Figures(tier, fleet.durability(), streams, polls, polls_usage, hits, queries)
 
 
 def ask(ports: Sequence[int]) -> tuple[list[float], list[float]]:
@@ -153,12 +163,13 @@ def ask(ports: Sequence[int]) -> tuple[list[float], list[float]]:
     return matched, searched
 
 
-def stream(tier: Tier, fleet: Fleet, plan: Plan) -> tuple[Spread, Report, float, Usage]:
-    with Agents(fleet.ports, tier.agents) as agents, using(fleet) as usage:
-        spread, report, captured = capture_for(agents, tier.agents, fleet.ports, plan.events, PACE)
+def stream(tier: Tier, fleet: Fleet, plan: Plan, wire: Wire) -> Streamed:
+    with Agents(fleet.ports, tier.agents, wire=wire) as agents, using(fleet) as usage:
+        spread, load, captured = capture_for(agents, tier.agents, fleet.ports, plan.events, PACE)
         used = usage()
         agents.acknowledge()
-        return spread, report, share_delivered(fleet.ports[0], captured, tier.agents), used
+        delivered = share_delivered(fleet.ports[0], captured, tier.agents)
+    return Streamed(spread, used, load, delivered, *measure_floor(tier, load.frame, plan, wire))
 
 
 def share_delivered(port: int, captured: Sequence[Captured], agents: int) -> float:
@@ -189,16 +200,16 @@ def using(fleet: Fleet) -> Iterator[Callable[[], Usage]]:
     yield usage
 
 
-def measure_floor(tier: Tier, frame: bytes, plan: Plan) -> tuple[Spread, Report]:
+def measure_floor(tier: Tier, frame: bytes, plan: Plan, wire: Wire) -> tuple[Spread, Report]:
     """The same agents, the same bytes, and a server that only writes them."""
     port = free_port()
     with tempfile.NamedTemporaryFile(suffix=".frame") as file:
         Path(file.name).write_bytes(frame)
-        command = [sys.executable, "-m", "benchmarks.baselines.plain_sender", str(port), file.name]
+        command = [sys.executable, "-m", "benchmarks.baselines.plain_sender", str(port), file.name, wire.name]
         with subprocess.Popen(command) as sender:
             try:
                 wait_until(lambda: answers(port), what="the plain sender")
-                with Agents([port], tier.agents) as agents:
+                with Agents([port], tier.agents, wire=wire) as agents:
                     spread, report, _ = capture_for(agents, tier.agents, [port], plan.events, PACE)
                     return spread, report
             finally:
@@ -221,13 +232,11 @@ def show(measured: Sequence[Figures], plan: Plan) -> None:
 
     add("agents", lambda each: f"{each.tier.agents:,}")
     add("setup", lambda each: each.tier.setup.name)
-    add("capture", lambda each: both(each.streams.answers))
-    add("broadcast, first to last", lambda each: both(each.streams.broadcasts))
-    add("propagation", lambda each: both(each.streams.delays))
-    add("  slowest of all", lambda each: f"{max(each.streams.delays):.1f}")
-    add("  the seed", lambda each: each.tier.seed)
-    add("  polling every 2 s", lambda each: both(each.polls.delays))
-    add("  the floor", lambda each: both(each.floor.delays))
+    add("the seed's propagation", lambda each: each.tier.seed)
+    add("polling every 2 s", lambda each: both(each.polls.delays))
+    add("  not received", lambda each: str(each.polls.missing))
+    for wire in measured[0].streams:
+        add_streams(wire, add)
     for size in plan.sizes:
         table.add(f"match, {size:,} skills", [both(each.queries[size][0]) for each in measured])
         table.add("  search 3 words", [both(each.queries[size][1]) for each in measured])
@@ -235,28 +244,39 @@ def show(measured: Sequence[Figures], plan: Plan) -> None:
     add("answers ready", lambda each: f"{each.hits.ready:.1%}")
     add("  from Redis", lambda each: f"{each.hits.shared:.1%}")
     add("  the seed", lambda each: "90%" if each.tier.cached else "-")
-    add("delivered and acknowledged", lambda each: f"{each.delivered:.1%}")
-    add("  the seed", lambda each: "100%")
-    add("CIN, % of a core", lambda each: f"{each.streams_usage.cores[0]:.0%}")
-    add("  while polled", lambda each: f"{each.polls_usage.cores[0]:.0%}")
-    add("CIN, MiB", lambda each: f"{each.streams_usage.mebibytes[0]:.0f}")
-    add("Postgres and Redis, % of a core", lambda each: f"{each.streams_usage.cores[1]:.0%}")
-    add("  MiB", lambda each: f"{each.streams_usage.mebibytes[1]:.0f}")
-    add("load, % of a core", lambda each: f"{each.load.cpu_share:.1%}")
-    add("  before the floor's server", lambda each: f"{each.floor_load.cpu_share:.1%}")
+    add("CIN while polled, % of a core", lambda each: f"{each.polls_usage.cores[0]:.0%}")
     print()
     table.show()
     explain(measured, plan)
 
 
+def add_streams(wire: str, add: Callable[[str, Callable[[Figures], str]], None]) -> None:
+    """The rows of one wire."""
+    add(wire, lambda each: "")
+    add("  capture", lambda each: both(each.streams[wire].spread.answers))
+    add("  broadcast, first to last", lambda each: both(each.streams[wire].spread.broadcasts))
+    add("  propagation", lambda each: both(each.streams[wire].spread.delays))
+    add("    slowest of all", lambda each: f"{max(each.streams[wire].spread.delays):.1f}")
+    add("    the floor", lambda each: both(each.streams[wire].floor.delays))
+    add("  delivered and acknowledged", lambda each: f"{each.streams[wire].delivered:.1%}")
+    add("    the seed", lambda each: "100%")
+    add("  CIN, % of a core", lambda each: f"{each.streams[wire].usage.cores[0]:.0%}")
+    add("    MiB", lambda each: f"{each.streams[wire].usage.mebibytes[0]:.0f}")
+    add("  Postgres and Redis, % of a core", lambda each: f"{each.streams[wire].usage.cores[1]:.0%}")
+    add("    MiB", lambda each: f"{each.streams[wire].usage.mebibytes[1]:.0f}")
+    add("  load, % of a core", lambda each: f"{each.streams[wire].load.cpu_share:.1%}")
+    add("    before the floor's server", lambda each: f"{each.streams[wire].floor_load.cpu_share:.1%}")
+
+
 def explain(measured: Sequence[Figures], plan: Plan) -> None:
-    last = measured[-1]
     print(f"\n{plan.events} captures at {PACE:.0f}/s, {plan.sizes[-1]:,} skills; polling every {POLL_SECONDS:.0f} s")
-    print(f"the load notes an arrival in {last.load.noting_nanoseconds:.0f} ns, in a process of its own")
-    print(
-        f"of tier {last.tier.number}'s propagation, {p99(last.streams.delays):.1f} ms at p99, at most "
-        f"{p99(last.floor.delays):.1f} ms are the load's and the system's, which a server that only writes shows"
-    )
+    for each in measured[GOAL:]:
+        for wire, streams in each.streams.items():
+            print(
+                f"of tier {each.tier.number}'s propagation on {wire}, {p99(streams.spread.delays):.1f} ms at p99, at most "
+                f"{p99(streams.floor.delays):.1f} ms are the load's and the system's: a server that only writes shows them; "
+                f"the load notes an arrival in {streams.load.noting_nanoseconds:.0f} ns, in a process of its own"
+            )
     for sentence in dict.fromkeys(each.durability for each in measured):
         print(sentence)
 
@@ -264,23 +284,31 @@ def explain(measured: Sequence[Figures], plan: Plan) -> None:
 def holds(measured: Sequence[Figures]) -> bool:
     """Whether all is as it must be; says what is not, and the verdict."""
     wrong = [f"tier {each.tier.number}: {sentence}" for each in measured for sentence in failures(each)]
-    last = measured[-1]
-    delay = p99(last.streams.delays)
-    if p99(last.floor.delays) >= delay:
-        wrong.append("the load or the system is the bottleneck: a server that only writes is no faster")
+    for each in measured[GOAL:]:
+        for wire, streams in each.streams.items():
+            if p99(streams.floor.delays) >= p99(streams.spread.delays):
+                wrong.append(
+                    f"tier {each.tier.number}: the load or the system is the bottleneck on {wire}: "
+                    "a server that only writes is no faster"
+                )
     print("\n".join(wrong) or "all of it holds")
-    assert last.tier.limit is not None
-    compared = f"{last.tier.limit / delay:.1f} times under" if delay < last.tier.limit else "NOT under"
-    print(f"tier {last.tier.number}: propagation p99 {delay:.1f} ms, {compared} {last.tier.limit:.0f} ms")
+    goal = measured[GOAL].tier
+    assert goal.limit is not None
+    for wire, streams in measured[GOAL].streams.items():
+        delay = p99(streams.spread.delays)
+        compared = f"{goal.limit / delay:.1f} times under" if delay < goal.limit else "NOT under"
+        print(f"tier {goal.number}: propagation p99 {delay:.1f} ms on {wire}, {compared} {goal.limit:.0f} ms")
     return not wrong
 
 
 def failures(figures: Figures) -> Iterator[str]:
     tier = figures.tier
-    if tier.limit is not None and p99(figures.streams.delays) >= tier.limit:
-        yield f"propagation p99 {p99(figures.streams.delays):.0f} ms, not under {tier.limit:.0f}"
-    if figures.streams.missing or figures.delivered < 1:
-        yield f"{figures.streams.missing} events not received, {figures.delivered:.1%} acknowledged"
+    for wire, streams in figures.streams.items():
+        delay = p99(streams.spread.delays)
+        if tier.limit is not None and delay >= tier.limit:
+            yield f"propagation p99 {delay:.0f} ms on {wire}, not under {tier.limit:.0f}"
+        if streams.spread.missing or streams.delivered < 1:
+            yield f"{streams.spread.missing} events not received on {wire}, {streams.delivered:.1%} acknowledged"
     if tier.cached and figures.hits.ready < ENOUGH_READY:
         yield f"{figures.hits.ready:.1%} of answers were ready, not {ENOUGH_READY:.0%}"
     for size, times in figures.queries.items():

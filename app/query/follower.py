@@ -75,6 +75,11 @@ class Follower:
         """Whether questions are answered at once; an index that rests comes back when it is asked."""
         return self._index is not None or not self._wanted.is_set()
 
+    @property
+    def offset(self) -> int:
+        """How far the index has come; 0 while there is none."""
+        return self._index.offset if self._index is not None else 0
+
     async def current(self) -> SkillIndex:
         """The index, with all that this process has committed. Raises `Unavailable` if it does not get there in time."""
         self._asked_at = time.monotonic()

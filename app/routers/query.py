@@ -24,10 +24,12 @@ from app.models import (
     SkillVersionsPublic,
 )
 from app.models.match import MatchParams
+from app.models.position import Position
 from app.models.types import AgentName, ErrorType, Tags
 from app.problems import from_validation_error, responses
 from app.query.clocks import skill_key
 from app.query.question import MESSAGE_BYTES, MatchQuestion, SearchQuestion
+from app.query.recent_lists import ListedSkills
 from app.query.rendering import as_json, as_text
 from app.query.skill_reader import MOST_IDS, SkillQuery
 from app.routers.bodies import JSON, TEXT, read_body
@@ -227,14 +229,21 @@ async def _list(
     etag = f'"{await here.follower.tag(question.filters if params.q is None else [])}"'
     if names_tag(request, etag):
         return _not_modified(etag)
-    ids = None
-    if params.q is not None:
-        ids = await here.matcher.having_all(question, MOST_IDS)
     query = SkillQuery(sort, params.status, params.error_type, params.agent, tuple(params.tag), params.q)
-    page = await here.reader.list(here.network, query, limit=params.limit, cursor=params.cursor, ids=ids)
-    skills = b",".join(skill_json(skill, here.network.label) for skill in page.skills)
-    end = orjson.dumps({"next_cursor": page.next_cursor, "position": str(page.position)})
-    return _fresh(b'{"skills":[' + skills + b"]," + end[1:], etag)
+
+    async def read() -> ListedSkills:
+        ids = await here.matcher.having_all(question, MOST_IDS) if params.q is not None else None
+        page = await here.reader.list(here.network, query, limit=params.limit, cursor=params.cursor, ids=ids)
+        skills = b",".join(skill_json(skill, here.network.label) for skill in page.skills)
+        return ListedSkills(skills, page.next_cursor, page.position)
+
+    listed = await here.lists.get((etag, query, params.limit, params.cursor), read)
+    offset = max(
+        listed.position.offset, here.follower.offset
+    )  # what came since does not concern it: the tag is the same
+    position = str(Position(here.network.epoch, offset))
+    end = orjson.dumps({"next_cursor": listed.next_cursor, "position": position})
+    return _fresh(b'{"skills":[' + listed.skills + b"]," + end[1:], etag)
 
 
 async def _read_question(request: Request) -> MatchQuestion:

@@ -1,7 +1,7 @@
 """The least that a server can do: for each POST it writes the same bytes to every stream, from one loop over sockets.
 
-`python -m benchmarks.baselines.plain_sender PORT FRAME`. FRAME is a file with an event as CIN sent it; what is written
-has another number in its `id:` line and is the same else. Nothing is kept, parsed or encoded. What a load generator
+`python -m benchmarks.baselines.plain_sender PORT FRAME WIRE`. FRAME is a file with an event as CIN sent it on that wire;
+what is written has another position and is the same else. Nothing is kept, parsed or encoded. What a load generator
 measures here is what it and the system take for themselves.
 """
 
@@ -10,13 +10,19 @@ import socket
 import sys
 from pathlib import Path
 
-_HELLO = b"retry: 2000\nevent: hello\ndata: {}\n\nid: e-0\n\n"
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+from benchmarks.wires import WIRES
+
+_SSE = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n9\r\nid: e-0\n\n\r\n"
+_SOCKET = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x1e"
+    b'{"type":"position","id":"e-0"}'
+)
 
 
 def main() -> None:
-    port, frame = int(sys.argv[1]), Path(sys.argv[2]).read_bytes()
-    rest = frame.partition(b"\n")[2]
+    port, event = int(sys.argv[1]), Path(sys.argv[2]).read_bytes()
+    (wire,) = (each for each in WIRES if each.name == sys.argv[3])
     selector = selectors.EpollSelector()
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
     selector.register(listener, selectors.EVENT_READ)
@@ -30,24 +36,20 @@ def main() -> None:
             asking = key.fileobj
             assert isinstance(asking, socket.socket)
             request = asking.recv(1 << 16)
-            if request.startswith(b"GET /stream"):
+            if request.startswith((b"GET /stream", b"GET /ws")):
                 streams.append(asking)
-                asking.sendall(_HEAD + chunk(_HELLO))
+                asking.sendall(_SSE if request.startswith(b"GET /stream") else _SOCKET)
             elif request.startswith(b"POST"):
                 sent += 1
-                written = chunk(b"id: e-%d\n%s" % (sent, rest))
+                written = wire.numbered(event, sent)
                 for stream in streams:
                     stream.sendall(written)
                 answer = b'{"id":"","position":"e-%d"}' % sent
                 asking.sendall(b"HTTP/1.1 201 Created\r\ncontent-length: %d\r\n\r\n%s" % (len(answer), answer))
-            else:
+            elif not request:
                 selector.unregister(asking)
                 asking.close()
                 streams = [each for each in streams if each is not asking]
-
-
-def chunk(data: bytes) -> bytes:
-    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 if __name__ == "__main__":

@@ -435,3 +435,38 @@ def test_many_who_poll_never_make_a_query(tmp_path: Path) -> None:
         return cin.parts.metrics.registry.get_sample_value("cin_database_reads_total", {"server": "primary"}) or 0
 
     assert on_seeded(tmp_path, 3, look) == ({304}, 0, 0)
+
+
+def test_many_who_poll_share_one_read_after_a_capture_that_they_see(tmp_path: Path) -> None:
+    """At once and one after another; who asks something else reads for itself."""
+
+    async def look(cin: Inside, _: list[str]) -> tuple[int, int, int]:
+        etag = (await cin.client.get("/skills")).headers["etag"]
+        captured = await cin.capture(make_skill())
+        reads = cin.count_reads()
+        polls = (cin.client.get("/skills", headers={"If-None-Match": etag}) for _ in range(100))
+        answers = [*await asyncio.gather(*polls), await cin.client.get("/skills")]
+        shared = reads.number
+        await cin.client.get("/skills", params={"limit": 1})
+        seen = {listed(answer)[0] for answer in answers}
+        assert seen == {captured["name"]}
+        return shared, reads.number, len({answer.text for answer in answers})
+
+    assert on_seeded(tmp_path, 3, look) == (1, 2, 1)
+
+
+def test_list_that_others_have_read_says_where_the_log_is_now(tmp_path: Path) -> None:
+    """Nothing that it shows has changed since, so it is the list of that position, too."""
+
+    async def look(cin: Inside, _: list[str]) -> tuple[str, Any, str, int]:
+        query = {"error_type": "e1"}
+        before = (await cin.client.get("/skills", params=query)).json()
+        other = await cin.capture(make_skill(error_type="other"))
+        reads = cin.count_reads()
+        after = (await cin.client.get("/skills", params=query)).json()
+        assert after["skills"] == before["skills"]
+        return before["position"], other["position"], after["position"], reads.number
+
+    before, other, after, reads = on_seeded(tmp_path, 4, look)
+    assert (after, reads) == (other, 0)
+    assert before != after
