@@ -1,13 +1,16 @@
 """Matching and searching over HTTP by the number of skills, beside a plain SQL scan and FTS5 on the same rows.
 
-`python -m benchmarks.query [SIZE …]`, 1,000, 10,000 and 100,000 unless given; 1,000,000 takes half an hour, most of it to
-write the skills. One process, one keep-alive connection; `GET /healthz` in the same run shows what a request costs here
-that does nothing. With 100,000: a log of 1 MiB, reads while captures run, an import, memory, and the time to be ready.
+`python -m benchmarks.query [--rows FOLDER] [SIZE …]`, 1,000, 10,000 and 100,000 unless given; 1,000,000 takes half an hour,
+most of it to write the skills. With `--rows` they are kept in FOLDER, and written once for all runs. One process, one
+keep-alive connection; `GET /healthz` in the same run shows what a request costs here that does nothing. With 100,000: a log
+of 1 MiB, reads while captures run, an import, memory, and the time to be ready.
 """
 
+import argparse
 import json
 import os
 import random
+import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -40,6 +43,9 @@ LIMITS = {
 }
 """Milliseconds, p50 and p99, that are aimed at with 100,000 skills."""
 
+START_SECONDS = 1_800.0
+"""How long the first start may take, in which the index is made: four minutes with 1,000,000 skills on two cores."""
+
 QUESTIONS = 400
 CAPTURES_A_SECOND = 500
 IMPORTED = 100_000
@@ -64,18 +70,21 @@ class Figures:
 
 
 def main() -> int:
-    sizes = [int(size.replace(",", "")) for size in sys.argv[1:]] or SIZES
-    measured = [measure(size) for size in sizes]
+    parser = argparse.ArgumentParser(description="Times of matches and searches by the number of skills.")
+    parser.add_argument("sizes", nargs="*", type=lambda size: int(size.replace(",", "")), metavar="SIZE")
+    parser.add_argument("--rows", type=Path, metavar="FOLDER", help="where rows are kept for the next run")
+    given = parser.parse_args()
+    measured = [measure(size, given.rows) for size in given.sizes or SIZES]
     show(measured)
     return 0
 
 
-def measure(size: int) -> Figures:
+def measure(size: int, rows: Path | None) -> Figures:
     """All questions to a server with so many skills, and the same to SQLite."""
     with tempfile.TemporaryDirectory() as folder:
         server = Server(Path(folder), program=SERVE)
-        say(f"{size:,} skills are written")
-        fill_in_process(server.database, size)
+        server.start_seconds = START_SECONDS
+        write_skills(server.database, size, rows)
         questions = Questions(size)
         figures = Figures(size)
         started = time.perf_counter()
@@ -96,6 +105,19 @@ def measure(size: int) -> Figures:
     if size == 100_000:
         import_skills(figures)
     return figures
+
+
+def write_skills(database: Path, size: int, rows: Path | None) -> None:
+    """So many skills, or a copy of those that are kept in the folder `rows`."""
+    kept = rows / f"{size}.db" if rows is not None else None
+    if kept is None or not kept.exists():
+        say(f"{size:,} skills are written")
+        fill_in_process(database, size)
+        if kept is not None:
+            shutil.copyfile(database, growing := kept.with_suffix(".part"))
+            growing.rename(kept)
+    else:
+        shutil.copyfile(kept, database)
 
 
 class Questions:

@@ -1,6 +1,7 @@
 """Sends entries in batches, each once, and keeps the journal."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,13 +49,14 @@ class Importer:
     def send(self, located: Iterable[Located]) -> None:
         """Send what is left. `located` must be what the journal was begun with: batches are counted, not marked."""
         done = self._run.batches
-        for number, batch in enumerate(_batches(map(_item, located))):
-            if number >= done:
-                self._send_batch(batch, f"import-{self._run.id}-{number}")
-                self._run.batches = number + 1
-                self._run.entries += len(batch)
-                self._journal.save(self._run)
-            self._passed(len(batch))
+        with ThreadPoolExecutor(1) as reader:
+            for number, batch in enumerate(_one_ahead(reader, _batches(map(_item, located)))):
+                if number >= done:
+                    self._send_batch(batch, f"import-{self._run.id}-{number}")
+                    self._run.batches = number + 1
+                    self._run.entries += len(batch)
+                    self._journal.save(self._run)
+                self._passed(len(batch))
         self._journal.remove()
 
     def _send_batch(self, batch: list[Item], key: str) -> None:
@@ -113,4 +115,12 @@ def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
         batch.append(item)
         size += length
     if batch:
+        yield batch
+
+
+def _one_ahead(reader: ThreadPoolExecutor, batches: Iterator[list[Item]]) -> Iterator[list[Item]]:
+    """The batches, each read while the one before is sent: the server need not wait for us, nor we for it."""
+    coming: Future[list[Item]] = reader.submit(next, batches, [])
+    while batch := coming.result():
+        coming = reader.submit(next, batches, [])
         yield batch

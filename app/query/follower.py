@@ -19,7 +19,7 @@ from app.eventlog.network import Network
 from app.metrics import Metrics
 from app.query.checkpoint import IndexFolder
 from app.query.skill_index import NEVER_KEPT, Kept, SkillIndex
-from app.query.snapshot import make_index, read_counted, read_index
+from app.query.snapshot import give_memory_back, make_index, read_counted, read_index
 from app.skills.document import SkillRow
 
 log = structlog.get_logger(__name__)
@@ -224,6 +224,7 @@ class Follower:
     async def _write(self, write: Callable[[], None]) -> None:
         try:
             await asyncio.to_thread(write)
+            await asyncio.to_thread(give_memory_back)
         except OSError as error:
             log.warning("checkpoint_failed", error=str(error), next="the next start reads more")
 

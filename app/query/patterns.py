@@ -94,7 +94,10 @@ class PatternIndex:
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
         self._whole_lines = 0
-        self._ends: dict[Ends, Ends] = {}  # one of each, for most are alike
+        # One of each, for most are alike: a shape takes 100 bytes, a set of one 200, and every anchor has some.
+        self._ends: dict[Ends, Ends] = {}
+        self._shapes: dict[Shape, Shape] = {}
+        self._only_shapes: dict[Shape, frozenset[Shape]] = {}
         # By hash, since patterns may be long and are many. It has 64 bits and a secret key: none meets another's.
         self._holders: dict[int, Slot | list[Slot]] = {}
         self._key = secrets.token_bytes(16)
@@ -114,10 +117,11 @@ class PatternIndex:
             if first not in begins or last not in ends:
                 # Another dict, for a thread may be looking through this one.
                 found = (begins if first in begins else begins + first, ends if last in ends else ends + last)
-                around.exact = {**around.exact, pattern.exact: self._ends.setdefault(found, found)}
+                shape = self._shapes.setdefault(pattern.exact, pattern.exact)
+                around.exact = {**around.exact, shape: self._ends.setdefault(found, found)}
                 around.count()
             if pattern.masked and pattern.masked not in around.masked:
-                around.masked |= {pattern.masked}
+                around.masked = self._with(around.masked, pattern.masked)
                 around.count()
 
     def remove(self, slot: Slot, pattern: Pattern) -> None:
@@ -177,9 +181,11 @@ class PatternIndex:
         elif name == "anchors":
             for anchor, exact, masked in entries:
                 around = self._around[self._number(anchor)]
-                for shape, (begins, ends) in exact:
-                    around.exact[Shape(*shape)] = self._ends.setdefault((begins, ends), (begins, ends))
-                around.masked = frozenset(Shape(*shape) for shape in masked)
+                for each, (begins, ends) in exact:
+                    shape = self._shapes.setdefault(Shape(*each), Shape(*each))
+                    around.exact[shape] = self._ends.setdefault((begins, ends), (begins, ends))
+                for each in masked:
+                    around.masked = self._with(around.masked, Shape(*each))
                 around.count()
         elif name == "holders":
             for key, held in entries:
@@ -249,6 +255,10 @@ class PatternIndex:
             self._around.append(_Around({}))  # before the anchor can be found
             self._anchors.append(anchor)
         return number
+
+    def _with(self, shapes: frozenset[Shape], shape: Shape) -> frozenset[Shape]:
+        """These shapes and one more."""
+        return shapes | {shape} if shapes else self._only_shapes.setdefault(shape, frozenset((shape,)))
 
     def _hold(self, kind: str, text: str, slot: Slot) -> None:
         key = self._hash(kind, text)

@@ -47,7 +47,8 @@ def make_index(connection: Connection, network: Network, folder: IndexFolder | N
     for skill in _skills(connection, network):
         index.load(skill)
     index.loaded()
-    _give_memory_back()
+    gc.collect()
+    give_memory_back()
     return index
 
 
@@ -87,13 +88,11 @@ def _mark_at(connection: Connection, network: Network, offset: int) -> str:
     return mark_of(*event) if event else ""
 
 
-def _give_memory_back() -> None:
-    """Return to the system what building the index needed and the index does not: 74 MiB with 100,000 skills.
-
-    glibc would keep it for a next time, which is a day away.
+def give_memory_back() -> None:
+    """Return to the system what making an index, or writing it down, needed and the index does not: 74 MiB with 100,000
+    skills. glibc would keep it for a next time, which is a day away.
     """
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
-        gc.collect()
         trim(0)
 
 

@@ -13,8 +13,7 @@ Short patterns would match everything, so they must stand alone (documented in d
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from app.skills.build_log import read_log
@@ -27,7 +26,7 @@ ANYWHERE = 8
 WORD = 3
 
 _SAMPLE = 64
-"""Characters of a pattern that are looked at first: nearly always they tell enough."""
+"""Characters of a pattern among which there are different ones, unless it has none."""
 
 _CLEAN = compile_possessive(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
 """One line, single blanks, nothing that acts on a terminal."""
@@ -52,8 +51,7 @@ class Shape(NamedTuple):
     whole_words: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """`exact` and `masked` are None where the pattern is too short to be found so; without an anchor it is a whole line."""
 
     text: str
@@ -67,18 +65,16 @@ def read_pattern(pattern: str) -> Pattern:
     """The pattern, cleaned as messages are: no escape sequences, runs of blanks as one."""
     text = cleaned(pattern)
     masked = mask(text)
-    telling = weight(text[:_SAMPLE])
-    if telling < ANYWHERE:
-        telling = weight(text)
-    if telling < WORD or len(set(text[:_SAMPLE])) < ANCHOR_VARIETY:
+    if not _is_word(text) or len(set(text[:_SAMPLE])) < ANCHOR_VARIETY:
         return Pattern(text, masked.text, None, None, None)
+    whole_words = not _is_anywhere(text)
     anchor, masked_at = _anchor(masked)
     if anchor is None:
         anchor, at = _window(text, *max(_lines(text, 0), key=_length))
-        return Pattern(text, masked.text, anchor, _shape(text, at, telling < ANYWHERE), None)
+        return Pattern(text, masked.text, anchor, _shape(text, at, whole_words), None)
     at = to_original(masked, masked_at)
-    exact = _shape(text, at, telling < ANYWHERE)
-    may_mask = (masked.cuts or "<" in text) and (weight(anchor) >= ANYWHERE or unmasked_weight(masked.text) >= ANYWHERE)
+    exact = _shape(text, at, whole_words)
+    may_mask = (masked.cuts or "<" in text) and (_is_anywhere(anchor) or unmasked_weight(masked.text) >= ANYWHERE)
     return Pattern(text, masked.text, anchor, exact, _shape(masked.text, masked_at, False) if may_mask else None)
 
 
@@ -93,14 +89,25 @@ def cleaned(pattern: str) -> str:
 def _anchor(masked: Masked) -> tuple[str | None, int]:
     """An anchor from the longest piece that is not masked, and where it stands in the masked text."""
     if masked.cuts or "<" in masked.text or "\n" in masked.text:
-        pieces = [line for start, end in literals(masked) for line in _lines(masked.text[start:end], start)]
+        pieces = list(literals(masked))
+        if "\n" in masked.text:
+            pieces = [line for start, end in pieces for line in _lines(masked.text[start:end], start)]
     else:
         pieces = [(0, len(masked.text))]
     for piece in sorted(pieces, key=_length, reverse=True):
         anchor, at = _window(masked.text, *piece)
-        if len(set(anchor)) >= ANCHOR_VARIETY and weight(anchor) >= WORD:
+        if len(set(anchor)) >= ANCHOR_VARIETY and _is_word(anchor):
             return anchor, at
     return None, 0
+
+
+def _telling(at_least: int) -> Callable[[str], object]:
+    """What finds so many letters and digits in a text: `weight` without counting on, in a tenth of its time."""
+    return re.compile(rf"(?:[\W_]*+[^\W_]){{{at_least}}}").match
+
+
+_is_word = _telling(WORD)
+_is_anywhere = _telling(ANYWHERE)
 
 
 def weight(text: str) -> int:
