@@ -66,7 +66,8 @@ def walks_no_table(plan: str) -> bool:
 @pytest.mark.parametrize("sort", SORTS)
 def test_list_walks_an_index_and_never_the_table(planner: Planner, sort: str, query: dict[str, Any]) -> None:
     asked = query | {"sort": sort, "limit": 3}
-    cursor = planner.run(planner.cin.client.get("/skills", params=asked)).json()["next_cursor"]
+    other = asked | {"limit": 2}  # what has been asked before is not read again
+    cursor = planner.run(planner.cin.client.get("/skills", params=other)).json()["next_cursor"]
     for page in (asked, asked | {"cursor": cursor}):
         listed: Doing = partial(lambda page, cin: cin.client.get("/skills", params=page), page)
         (plan,) = [found for found in planner.plans(listed) if "FROM skill" in found]
