@@ -4,8 +4,10 @@ Offsets come from the network's own row, in the transaction that appends, so the
 order: whoever holds the row is the next to commit. A reader that sees offset 7 will never see a 6 that it has not seen.
 """
 
+import asyncio
+import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -81,6 +83,9 @@ _READ = (
 )
 _READ_TYPES = _READ.where(EVENT.c.type.in_(sa.bindparam("types", expanding=True)))
 _BOUNDS = sa.select(NETWORK.c["epoch", "head", "trimmed", "counts"]).where(NETWORK.c.id == sa.bindparam("network_id"))
+_NEW = _READ.subquery("new")
+_FOLLOW = _BOUNDS.add_columns(*_NEW.c).select_from(NETWORK.outerjoin(_NEW, sa.true())).order_by(_NEW.c.offset)
+_BOUNDS_COLUMNS = 4
 _RESERVE = {
     dialect: sa.update(NETWORK)
     .where(NETWORK.c.id == sa.bindparam("network"))
@@ -98,6 +103,14 @@ _COUNT = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A page that is being read, and since when."""
+
+    began_at: float
+    page: asyncio.Task[Page]
+
+
 class EventLog:
     """The logs of all networks of one database."""
 
@@ -107,6 +120,7 @@ class EventLog:
         self._poll_seconds = poll_seconds
         self._tails: defaultdict[NetworkId, Tail] = defaultdict(Tail)
         self._lives: dict[NetworkId, Life] = {}
+        self._readings: dict[tuple[NetworkId, int], _Reading] = {}
 
     def serve(self, life: Life) -> None:
         """From now on, look whether this is still the life of its network's log, with all that is read and appended."""
@@ -180,15 +194,37 @@ class EventLog:
         while True:
             page = None if wake.clear() else self._tails[network_id].after(after)
             if page is None:
-                with self._checking(network_id) as check:
-                    page = await self._database.follow(
-                        partial(read_page, network_id=network_id, after=after, limit=PAGE_EVENTS, types=frozenset())
-                    )
-                    check(page.bounds)
+                page = await self._read_on(network_id, after, wake.set_at)
             after = page.end
             yield page
             if page.bounds is None or page.end == page.bounds.head:
                 await wake.wait(self._poll_seconds)
+
+    async def _read_on(self, network_id: NetworkId, after: int, woken_at: float) -> Page:
+        """Read what follows, together with who is at the same place, as hub and index are that one wake has woken.
+
+        A read that began before the wake may lack what it tells of.
+        """
+        key = network_id, after
+        reading = self._readings.get(key)
+        if reading is None or reading.began_at <= woken_at:
+            began_at = time.monotonic()
+            reading = _Reading(began_at, asyncio.create_task(self._read_new(network_id, after)))
+            self._readings[key] = reading
+            reading.page.add_done_callback(partial(self._forget, key))
+        return await asyncio.shield(reading.page)  # who is cancelled must not take the page from the other
+
+    async def _read_new(self, network_id: NetworkId, after: int) -> Page:
+        with self._checking(network_id) as check:
+            page = await self._database.follow(partial(read_new, network_id=network_id, after=after))
+            check(page.bounds)
+        return page
+
+    def _forget(self, key: tuple[NetworkId, int], page: "asyncio.Task[Page]") -> None:
+        if key in self._readings and self._readings[key].page is page:
+            del self._readings[key]
+        if not page.cancelled():
+            page.exception()  # perhaps everybody who waited for it has gone
 
     def _examine(self, tx: Transaction, network_id: NetworkId, standing: Standing) -> None:
         """Raises `Unavailable` unless the log is the one that this process serves, whole, on the newest server."""
@@ -297,9 +333,24 @@ def read_page(connection: Connection, *, network_id: NetworkId, after: int, limi
     if after < bounds.trimmed:
         raise EventsTrimmed(bounds)
     query, values = (_READ_TYPES, {"types": sorted(types)}) if types else (_READ, {})
+    rows = connection.execute(query, {"network_id": network_id, "after": after, "limit": limit, **values})
+    return _to_page(rows, bounds, limit)
+
+
+def read_new(connection: Connection, *, network_id: NetworkId, after: int) -> Page:
+    """As `read_page`, by one statement: it is a snapshot without a transaction, so a follower waits for one round trip."""
+    rows = connection.execute(_FOLLOW, {"network_id": network_id, "after": after, "limit": PAGE_EVENTS}).all()
+    bounds = Bounds(*rows[0][:_BOUNDS_COLUMNS])
+    if after < bounds.trimmed:
+        raise EventsTrimmed(bounds)
+    found = (row[_BOUNDS_COLUMNS:] for row in rows if row[_BOUNDS_COLUMNS] is not None)
+    return _to_page(found, bounds, PAGE_EVENTS)
+
+
+def _to_page(rows: Iterable[Sequence[Any]], bounds: Bounds, limit: int) -> Page:
     events: list[LoggedEvent] = []
     size = 0
-    for row in connection.execute(query, {"network_id": network_id, "after": after, "limit": limit, **values}):
+    for row in rows:
         events.append(_to_event(row))
         size += len(events[-1].data)
         if size >= PAGE_BYTES or len(events) == limit:
@@ -307,8 +358,8 @@ def read_page(connection: Connection, *, network_id: NetworkId, after: int, limi
     return Page(events, bounds.head, bounds)
 
 
-def _to_event(row: sa.Row[Any]) -> LoggedEvent:
-    offset, type, at, skill_id, error_type, tags, data, error_type_before = tuple(row)
+def _to_event(row: Sequence[Any]) -> LoggedEvent:
+    offset, type, at, skill_id, error_type, tags, data, error_type_before = row
     return LoggedEvent(
         offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data, error_type_before
     )

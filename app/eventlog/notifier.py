@@ -1,6 +1,7 @@
 """Wakes: "network n has moved". A wake is a hint; whoever waits reads the log afterwards, and looks now and then anyway."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -24,10 +25,13 @@ class Wake:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._elsewhere = False
+        self.set_at = time.monotonic()
+        """When it was set last, or else made; by `time.monotonic`."""
 
     def set(self, *, elsewhere: bool = False) -> None:
         """`elsewhere`: another process has moved the log, so what this one knows by itself is not all."""
         self._elsewhere |= elsewhere
+        self.set_at = time.monotonic()
         self._event.set()
 
     def clear(self) -> bool:

@@ -138,8 +138,20 @@ class Database:
         return answer
 
     async def follow(self, work: Callable[[Connection], T]) -> T:
-        """As `read`, for those who follow the log: they wait for each other only."""
-        return await self._run(self._follower, lambda job: self._read(self._follower, job, work), self.patience_seconds)
+        """As `read`, for those who follow the log: they wait for each other only.
+
+        `work` is one statement, and so a snapshot by itself: a server begins no transaction for it, which would be three
+        more round trips. Nor is a connection noticed before that died while nothing was asked of it, so it is asked again.
+        """
+
+        def look(job: Job) -> T:
+            try:
+                return self._read(self._follower, job, work)
+            except Unavailable:
+                job.go_on()
+                return self._read(self._follower, job, work)
+
+        return await self._run(self._follower, look, self.patience_seconds)
 
     async def durability(self) -> str:
         """What an answered write has survived, as the database is set up now."""

@@ -72,7 +72,7 @@ async def open_postgres(
     database = Database(
         writer=_lane(writer, 1, "writer"),
         reader=_lane(reader, READERS, "reader"),
-        follower=_lane(reader, 1, "follower"),
+        follower=_lane(engine(url, begin=None, timelines=timelines), 1, "follower"),
         translate=translate,
         storage=f"PostgreSQL {version}",
         durability=durability,

@@ -51,8 +51,9 @@ def parameters(url: str, setting: str = "CIN_DATABASE_URL") -> dict[str, Any]:
     return {**_DEFAULTS, **({"target_session_attrs": "read-write"} if several else {}), **given}
 
 
-def engine(url: str, *, begin: str, timelines: Timelines | None = None) -> Engine:
-    """Connections to the server, each opened when it is asked for; `begin` starts each transaction."""
+def engine(url: str, *, begin: str | None, timelines: Timelines | None = None) -> Engine:
+    """Connections to the server, each opened when it is asked for; `begin` starts each transaction, None if each statement
+    is one."""
     given = parameters(url)
     seen = timelines or Timelines()
     made = sa.create_engine(
@@ -66,7 +67,8 @@ def engine(url: str, *, begin: str, timelines: Timelines | None = None) -> Engin
 
     @event.listens_for(made, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if begin is not None:
+            connection.exec_driver_sql(begin)
 
     @event.listens_for(made, "before_cursor_execute", retval=True)
     def _without_nul(_: object, __: object, statement: str, values: Any, ___: object, ____: bool) -> tuple[str, Any]:

@@ -3,10 +3,14 @@
 import asyncio
 import os
 import threading
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
 
 from app.eventlog.log import EventLog
 from app.eventlog.network import open_network
@@ -79,6 +83,76 @@ def test_processes_that_append_at_once_leave_no_gap_and_lose_nothing(postgres: P
     assert [process.wait(60) for process in appending] == [0] * PROCESSES
     answered = sorted(int(line) for output in outputs for line in output.read_text().split())
     assert seen == answered == list(range(1, PROCESSES * EACH + 1))
+
+
+def test_followers_at_one_place_that_one_wake_has_woken_read_once(postgres: Postgres) -> None:
+    """As hub and index do in every process, for what another one has captured. Nobody misses what a later wake tells of."""
+
+    async def go() -> tuple[list[list[int]], int]:
+        url, notifier = postgres.new(), LocalNotifier()
+        async with open_database(url) as database, open_database(url) as elsewhere:
+            network = await open_network(database)
+            other = EventLog(elsewhere, LocalNotifier(), poll_seconds=60)
+            log = EventLog(database, notifier, poll_seconds=60)
+            seen: list[list[int]] = [[], []]
+            pages = [0, 0]
+            reads = 0
+            follow = database.follow
+
+            async def count(work: Callable[[Connection], Any]) -> Any:
+                nonlocal reads
+                reads += 1
+                return await follow(work)
+
+            async def listen(number: int) -> None:
+                async for page in log.follow(network.id, 0):
+                    seen[number] += [event.offset for event in page.events]
+                    pages[number] += 1
+
+            database.follow = count  # type: ignore[method-assign]  # the one way of those who follow
+            async with asyncio.TaskGroup() as tasks:
+                listening = [tasks.create_task(listen(number)) for number in range(2)]
+                await until(lambda: all(pages))
+                for offset in range(1, 6):
+                    await elsewhere.write(partial(other.append, network_id=network.id, make=[make_event]))
+                    notifier.wake_from_elsewhere(network.id)
+                    await until(lambda offset=offset: all(each[-1:] == [offset] for each in seen))  # type: ignore[misc]
+                for task in listening:
+                    task.cancel()
+        return seen, reads
+
+    seen, reads = run(go())
+    assert seen == [[1, 2, 3, 4, 5]] * 2
+    assert reads == 2 + 5  # as they begin, and for each wake
+
+
+def test_follower_that_begins_later_does_not_share_an_older_read(postgres: Postgres) -> None:
+    """It may lack what was told before the follower listened."""
+
+    async def go() -> tuple[int, int]:
+        async with open_database(postgres.new()) as database:
+            network = await open_network(database)
+            log = EventLog(database, LocalNotifier(), poll_seconds=60)
+            follow, has_read, goes_on = database.follow, asyncio.Event(), asyncio.Event()
+
+            async def hold(work: Callable[[Connection], Any]) -> Any:
+                page = await follow(work)
+                if not has_read.is_set():
+                    has_read.set()
+                    await goes_on.wait()
+                return page
+
+            database.follow = hold  # type: ignore[method-assign]  # the one way of those who follow
+            async with aclosing(log.follow(network.id, 0)) as early, aclosing(log.follow(network.id, 0)) as late:  # type: ignore[type-var]
+                first = asyncio.ensure_future(anext(early))
+                await has_read.wait()
+                other = EventLog(database, LocalNotifier(), poll_seconds=60)
+                await database.write(partial(other.append, network_id=network.id, make=[make_event]))
+                found = await within(anext(late))
+                goes_on.set()
+                return len((await first).events), len(found.events)
+
+    assert run(go()) == (0, 1)
 
 
 def test_network_is_made_once_by_processes_that_start_at_once(postgres: Postgres) -> None:

@@ -404,6 +404,20 @@ def test_connection_to_a_server_that_only_reads_is_replaced(postgres: Postgres, 
     assert run(go()) == [503, 201]
 
 
+def test_followers_do_not_notice_that_their_connection_died_in_silence(postgres: Postgres) -> None:
+    async def go() -> tuple[int, int]:
+        url = postgres.new()
+        ask = "SELECT pg_backend_pid()"
+        async with open_database(url) as database:
+            before = await database.follow(lambda connection: connection.exec_driver_sql(ask).scalar_one())
+            postgres.execute(f"SELECT pg_terminate_backend({before})")
+            after = await database.follow(lambda connection: connection.exec_driver_sql(ask).scalar_one())
+        return int(before), int(after)
+
+    before, after = run(go())
+    assert before != after
+
+
 # Promises
 
 
