@@ -11,7 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("event", sa.Column("error_type_before", sa.String(length=200), nullable=True))
+    text = sa.String(200).with_variant(sa.String(200, collation="C"), "postgresql")
+    op.add_column("event", sa.Column("error_type_before", text, nullable=True))
 
 
 def downgrade() -> None:
