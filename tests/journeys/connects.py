@@ -15,6 +15,9 @@ log = logging.getLogger("journeys")
 
 CONNECTS_A_SECOND = 30
 AT_ONCE = 20
+OLDER_EVENTS = 100
+"""How many there are before the first comes, so that some places lie behind a small ring, however slow the machine is."""
+
 PAST_THE_SEAM = 30
 """How many events each reads beyond those that were there when it came."""
 
@@ -27,7 +30,7 @@ async def connect_at_random(server: Server, history: History, *, connects: int, 
     room = asyncio.Semaphore(AT_ONCE)
     head = await head_of(server)
     async with running(guide.run()), capturing(clients), asyncio.TaskGroup() as visits:
-        await eventually(lambda: guide.offset > head, 10, "the first capture")
+        await eventually(lambda: guide.offset >= head + OLDER_EVENTS, 30, f"{OLDER_EVENTS} events")
         epoch = guide.epoch
         for number in range(connects):
             await asyncio.sleep(chance.expovariate(CONNECTS_A_SECOND))
