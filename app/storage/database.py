@@ -140,8 +140,8 @@ class Database:
     async def follow(self, work: Callable[[Connection], T]) -> T:
         """As `read`, for those who follow the log: they wait for each other only.
 
-        `work` is one statement, and so a snapshot by itself: a server begins no transaction for it, which would be three
-        more round trips. Nor is a connection noticed before that died while nothing was asked of it, so it is asked again.
+        To a server `work` is one statement, and so a snapshot by itself: no transaction is begun for it, which would be
+        three more round trips. Nor is one noticed before that died while nothing was asked of it: it is asked again.
         """
 
         def look(job: Job) -> T:
