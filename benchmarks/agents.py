@@ -29,6 +29,9 @@ SETTLE_SECONDS = 0.5
 """What is on its way is read before anything that came is looked at: that would delay it."""
 
 _HEAD_OF_LIST = re.compile(rb'"position":"[^"]*-(\d+)"\}$')
+_OPENING = 200
+"""Agents on their way in at once: each is written down as it comes, and who waits for 4 s is sent away."""
+
 _PUTTING = 16
 
 
@@ -143,15 +146,11 @@ class _Streams:
         self._have = [0] * count
 
     def connect(self) -> None:
-        for agent in range(len(self._have)):
-            connection = socket.create_connection(("127.0.0.1", _in_turn(self._ports, agent)))
-            connection.sendall(self._wire.ask(self._name(agent), None))
-            connection.setblocking(False)
-            self._selector.register(connection, selectors.EVENT_READ, agent)
-            self._sockets.append(connection)
         accepted: set[int] = set()
         greeted: set[int] = set()
         while len(greeted) < len(self._have):
+            while len(self._sockets) < min(len(self._have), len(greeted) + _OPENING):
+                self._open(len(self._sockets))
             self.step()
             arrived, self._arrived = self._arrived, []
             for agent, at, data in arrived:
@@ -162,6 +161,13 @@ class _Streams:
                     if self._is_accepted(agent):
                         accepted.add(agent)
                         greeted |= self._read(agent, at, b"")
+
+    def _open(self, agent: int) -> None:
+        connection = socket.create_connection(("127.0.0.1", _in_turn(self._ports, agent)))
+        connection.sendall(self._wire.ask(self._name(agent), None))
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_READ, agent)
+        self._sockets.append(connection)
 
     def step(self) -> None:
         for key, _ in self._selector.select(0.02):

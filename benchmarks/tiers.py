@@ -124,9 +124,14 @@ def main() -> int:
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
     asked: dict[Setup, Queries] = {}
-    with Setups() as setups:
-        measured = [measure(tier, plan, chosen(given.transport), setups, asked) for tier in TIERS]
-    show(measured, plan)
+    measured: list[Figures] = []
+    try:
+        with Setups() as setups:
+            for tier in TIERS:
+                measured.append(measure(tier, plan, chosen(given.transport), setups, asked))
+    finally:
+        if measured:  # what there is of them, if one broke
+            show(measured, plan)
     return 0 if holds(measured) else 1
 
 
