@@ -2,8 +2,9 @@
 
 `poe bench-processes [--quick]`: captures and matches a second, how fast an event comes from the process that captured it
 to the subscribers of the others, and how many answers were ready. Each setup has a database of its own with as many
-skills; rounds alternate, so that all meet the same machine, and medians count. Exit code 1 if events need more than 10 ms
-from process to process (median), or if fewer than 90 % of answers were ready where there is Redis or one process.
+skills; rounds alternate, so that all meet the same machine, and medians count. Propagation is counted from before the
+capture is sent, and of that what comes after its answer, when it is on disk, is the way from process to process. Exit code
+1 if that takes more than 10 ms (median), or if fewer than 90 % of answers were ready where there is Redis or one process.
 """
 
 import argparse
@@ -129,6 +130,8 @@ def show(measured: Sequence[Figures], busy: float) -> None:
         table.add("  beside SQLite", [f"{rate / medians[0]:.2f}" for rate in medians])
         table.add("  p50 / p99 ms", [both(figures.latencies[name]) for figures in measured])
     table.add("propagation p50 / p99 ms", of_each(measured, lambda each: both(spread(each).delays)))
+    table.add("  of which to the answer", of_each(measured, lambda each: both(spread(each).answers)))
+    table.add("  and after it", of_each(measured, lambda each: both(spread(each).after_answers)))
     table.add("  slowest ms", of_each(measured, lambda each: f"{max(spread(each).delays):.1f}"))
     table.add("  not received", of_each(measured, lambda each: str(spread(each).missing)))
     table.add("ready = local + shared", of_each(measured, lambda each: str(each.hits)))
@@ -151,12 +154,14 @@ def holds(measured: Sequence[Figures]) -> bool:
     """Whether all is as it must be; says what is not."""
     wrong: list[str] = []
     for figures in measured:
-        setup, delay = figures.fleet.setup, p50(spread(figures).delays)
+        setup, delay = figures.fleet.setup, p50(spread(figures).after_answers)
         assert figures.hits is not None
         if spread(figures).missing:
             wrong.append(f"{setup.name}: {spread(figures).missing} events were not received")
         if setup.processes > 1 and delay > PROPAGATION_MILLISECONDS:
-            wrong.append(f"{setup.name}: propagation takes {delay:.1f} ms, not {PROPAGATION_MILLISECONDS:.0f} or less")
+            wrong.append(
+                f"{setup.name}: from process to process takes {delay:.1f} ms, not {PROPAGATION_MILLISECONDS:.0f} or less"
+            )
         if (setup.redis or setup.processes == 1) and figures.hits.ready < ENOUGH_READY:
             wrong.append(f"{setup.name}: {figures.hits.ready:.1%} were ready, not {ENOUGH_READY:.0%}")
     print("\n".join(wrong) or "all of it holds")

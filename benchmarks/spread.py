@@ -14,10 +14,12 @@ from benchmarks.skills import make_skills
 
 @dataclass(frozen=True)
 class Spread:
-    """Milliseconds: of each capture's answer, from each capture to each agent, and from the first agent to the last."""
+    """Milliseconds: of each capture's answer, from each capture to each agent, from its answer to each agent, and from the
+    first agent to the last."""
 
     answers: list[float]
     delays: list[float]
+    after_answers: list[float]
     broadcasts: list[float]
     missing: int
 
@@ -29,7 +31,9 @@ def spread_of(captured: Sequence[Captured], receipts: Sequence[Receipt], agents:
         had[offset].setdefault(agent, at)
     delays = [(at - each.at) / 1e6 for each in captured for at in had[each.offset].values()]
     spans = [(max(moments) - min(moments)) / 1e6 for each in captured if (moments := had[each.offset].values())]
-    return Spread([each.seconds * 1e3 for each in captured], delays, spans, agents * len(captured) - len(delays))
+    after = [(at - each.at) / 1e6 - each.seconds * 1e3 for each in captured for at in had[each.offset].values()]
+    missing = agents * len(captured) - len(delays)
+    return Spread([each.seconds * 1e3 for each in captured], delays, after, spans, missing)
 
 
 def capture_for(
