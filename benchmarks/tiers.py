@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -206,19 +206,19 @@ def using(fleet: Fleet) -> Iterator[Callable[[], Usage]]:
 
 
 def measure_floor(tier: Tier, frame: bytes, plan: Plan, wire: Wire) -> tuple[Spread, Report]:
-    """The same agents, the same bytes, and a server that only writes them."""
-    port = free_port()
-    with tempfile.NamedTemporaryFile(suffix=".frame") as file:
+    """The same agents, the same bytes, and as many processes that only write them."""
+    ports = [free_port() for _ in range(tier.setup.processes)]
+    with tempfile.NamedTemporaryFile(suffix=".frame") as file, ExitStack() as senders:
         Path(file.name).write_bytes(frame)
-        command = [sys.executable, "-m", "benchmarks.baselines.plain_sender", str(port), file.name, wire.name]
-        with subprocess.Popen(command) as sender:
-            try:
-                wait_until(lambda: answers(port), what="the plain sender")
-                with Agents([port], tier.agents, wire=wire) as agents:
-                    spread, report, _ = capture_for(agents, tier.agents, [port], plan.events, PACE)
-                    return spread, report
-            finally:
-                sender.kill()
+        for port in ports:
+            peers = (str(peer) for peer in ports if peer != port)
+            program = (sys.executable, "-m", "benchmarks.baselines.plain_sender")
+            sender = senders.enter_context(subprocess.Popen([*program, str(port), file.name, wire.name, *peers]))
+            senders.callback(sender.kill)
+            wait_until(lambda port=port: answers(port), what="the plain sender")  # type: ignore[misc]
+        with Agents(ports, tier.agents, wire=wire) as agents:
+            spread, report, _ = capture_for(agents, tier.agents, ports[:1], plan.events, PACE)
+            return spread, report
 
 
 def answers(port: int) -> bool:
