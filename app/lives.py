@@ -17,7 +17,7 @@ import structlog
 
 from app.capture.recorder import Recorder
 from app.dependencies import Parts
-from app.errors import CINError
+from app.errors import CINError, Unavailable
 from app.eventlog.life import Life
 from app.eventlog.log import EventLog
 from app.eventlog.network import Network, open_network
@@ -108,12 +108,12 @@ class _Lives:
             self._life.leave()
 
     async def run(self) -> None:
-        """Until `stop`. Raises what goes wrong before the first life is served; later that is tried again."""
+        """Until `stop`. Raises what keeps the first life from being served; what may pass, and all later, is tried again."""
         while not self._stopping.is_set():
             try:
                 await self._live()
             except CINError as error:
-                if not self._begun.is_set():
+                if not self._begun.is_set() and not isinstance(error, Unavailable):
                     raise
                 log.warning("life_not_begun", error=error.detail, next="tried again in a second")
                 with suppress(TimeoutError):
