@@ -227,6 +227,8 @@ async def _list(
     if params.q is not None and params.status != "active":
         raise _only_active()
     etag = f'"{await here.follower.tag(question.filters if params.q is None else [])}"'
+    # What came since the list was read does not concern it: the tag is the same. What comes from here on may.
+    same_until = here.follower.offset
     if names_tag(request, etag):
         return _not_modified(etag)
     query = SkillQuery(sort, params.status, params.error_type, params.agent, tuple(params.tag), params.q)
@@ -238,10 +240,7 @@ async def _list(
         return ListedSkills(skills, page.next_cursor, page.position)
 
     listed = await here.lists.get((etag, query, params.limit, params.cursor), read)
-    offset = max(
-        listed.position.offset, here.follower.offset
-    )  # what came since does not concern it: the tag is the same
-    position = str(Position(here.network.epoch, offset))
+    position = str(Position(here.network.epoch, max(listed.position.offset, same_until)))
     end = orjson.dumps({"next_cursor": listed.next_cursor, "position": position})
     return _fresh(b'{"skills":[' + listed.skills + b"]," + end[1:], etag)
 

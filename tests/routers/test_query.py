@@ -470,3 +470,24 @@ def test_list_that_others_have_read_says_where_the_log_is_now(tmp_path: Path) ->
     before, other, after, reads = on_seeded(tmp_path, 4, look)
     assert (after, reads) == (other, 0)
     assert before != after
+
+
+def test_list_says_no_position_that_it_has_not_seen(tmp_path: Path) -> None:
+    """A capture comes between the read and the answer: who subscribes from the answer's position must still hear of it."""
+
+    async def look(cin: Inside, _: list[str]) -> tuple[int, int]:
+        read = cin.parts.reader.list
+
+        async def read_and_be_overtaken(*args: Any, **options: Any) -> Any:
+            page = await read(*args, **options)
+            await cin.capture(make_skill(name="late"))
+            await cin.parts.follower.current()
+            return page
+
+        cin.parts.reader.list = read_and_be_overtaken  # type: ignore[method-assign]
+        answer = await cin.client.get("/skills")
+        assert "late" not in listed(answer)
+        return int(answer.json()["position"].partition("-")[2]), cin.parts.follower.offset
+
+    position, overtaken = on_seeded(tmp_path, 4, look)
+    assert position < overtaken
