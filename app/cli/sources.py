@@ -52,7 +52,7 @@ def find_sources(paths: Iterable[str]) -> list[Source]:
     found: list[Source] = []
     for path in paths:
         if path == "-":
-            found.append(_standard_input())
+            found.append(_copied("standard input", sys.stdin.buffer))
         elif Path(path).is_dir():
             inside = sorted(file for file in Path(path).iterdir() if file.suffix in SUFFIXES and file.is_file())
             found.extend(_file(file) for file in inside)
@@ -70,6 +70,10 @@ def survey(sources: Iterable[Source]) -> Survey:
 
 
 def _file(path: Path) -> Source:
+    if path.exists() and not path.is_file():  # a pipe, such as `<(...)`, can be read once
+        with path.open("rb") as pipe:
+            return _copied(str(path), pipe)
+
     def opened() -> Data:
         with path.open("rb") as file:
             return _map(file)
@@ -77,12 +81,12 @@ def _file(path: Path) -> Source:
     return Source(str(path), opened)
 
 
-def _standard_input() -> Source:
+def _copied(name: str, pipe: IO[bytes]) -> Source:
     with tempfile.TemporaryFile() as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
+        shutil.copyfileobj(pipe, copy)
         copy.flush()
         data = _map(copy)
-    return Source("standard input", lambda: data)
+    return Source(name, lambda: data)
 
 
 def _map(file: IO[bytes]) -> Data:
@@ -90,8 +94,6 @@ def _map(file: IO[bytes]) -> Data:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:  # an empty file cannot be mapped
         return b""
-    except OSError:  # nor can a pipe, such as `<(...)`
-        return file.read()
 
 
 class _Document(msgspec.Struct):

@@ -1,5 +1,6 @@
 """Sources of an import: every shape of file gives the same entries."""
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,17 @@ def test_source_with_broken_lines_still_gives_the_others(tmp_path: Path) -> None
     file.write_bytes(b"{broken\n" * 3 + LINES)
     (source,) = find_sources([str(file)])
     assert [raw for _, raw in source.entries()] == [*[b"{broken"] * 3, *LINES.split(b"\n")]
+
+
+@pytest.mark.parametrize("content", [LINES, PRETTY])
+def test_pipe_is_a_source_as_a_file_is(content: bytes) -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, content)
+    os.close(write_end)
+    sources = find_sources([f"/dev/fd/{read_end}"])
+    os.close(read_end)
+    assert survey(sources).total == 2
+    assert [msgspec.json.decode(raw) for source in sources for _, raw in source.entries()] == ENTRIES
 
 
 @pytest.mark.parametrize("content", [b"", b'{"skills": 1}', b"[1", b"plain words", b'{\n"skills": [}'])
