@@ -205,8 +205,7 @@ def holds(storms: Sequence[Storm]) -> bool:
             wrong.append(
                 f"{each.clients:,}: captures' p99 {p99(each.meanwhile):.0f} ms, not under {ENOUGH_MILLISECONDS:.0f}"
             )
-    # Ten times the clients take longer, and find a log that has moved on meanwhile: that is another page or two.
-    if storms[-1].pages > 2 * storms[0].pages:
+    if storms[-1].pages > 1.5 * storms[0].pages:
         wrong.append(f"{storms[-1].pages} pages for {storms[-1].clients:,} clients, {storms[0].pages} for {FEW}")
     print("\n".join(wrong) or "all of it holds")
     return not wrong
