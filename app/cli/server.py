@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.cli.pipelining import PipeliningProtocol
-from app.cli.sockets import SocketProtocol
+from app.cli.socket_protocol import SocketProtocol
 from app.main import drain
 from app.routers.bodies import BATCH_BYTES
 from app.settings import Settings

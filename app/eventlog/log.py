@@ -220,7 +220,7 @@ class EventLog:
             check(page.bounds)
         return page
 
-    def _forget(self, key: tuple[NetworkId, int], page: "asyncio.Task[Page]") -> None:
+    def _forget(self, key: tuple[NetworkId, int], page: asyncio.Task[Page]) -> None:
         if key in self._readings and self._readings[key].page is page:
             del self._readings[key]
         if not page.cancelled():

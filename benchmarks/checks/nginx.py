@@ -22,7 +22,7 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from benchmarks.scripted_upstream import NO_ROOM, NOTHING, OK, Upstream, upstream
+from benchmarks.checks.scripted_upstream import NO_ROOM, NOTHING, OK, Upstream, upstream
 from tests.journeys import sse
 from tests.journeys.clients import CapturingClient, skill
 from tests.journeys.history import History

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.cli.sockets import Messages
+from app.cli.socket_protocol import Messages
 from tests.inside import run, within
 
 
