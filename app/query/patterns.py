@@ -19,7 +19,7 @@ from app.query.checkpoint import Section
 from app.skills.build_log import BuildLog
 from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape
 from app.skills.ranking import Kind
-from app.skills.reading import Place, Reading
+from app.skills.reading import Ends, Place, Reading
 
 Slot = int
 """Where the index keeps one version of a skill; newer ones have higher numbers."""
@@ -61,10 +61,6 @@ class _Automaton(NamedTuple):
     start: int
     end: int
     find: AhoCorasick
-
-
-Ends = tuple[str, str]
-"""The characters that texts of one shape begin with, and those that they end with."""
 
 
 @dataclass(slots=True)
@@ -150,12 +146,10 @@ class PatternIndex:
                 raise TooManyPlaces
             if looks > MOST_LOOKS:
                 break
-            for shape, (begins, ends) in around.exact.items():
-                text = reading.exact(at, shape, begins, ends)
+            for shape, text in reading.exact(at, around.exact):
                 if text and (slots := self._held("exact", text)) and ("exact", text) not in found:
                     found["exact", text] = Hit("exact", slots, text, reading.exact_place(at, shape))
-            for shape in around.masked:
-                text = reading.masked(at, shape)
+            for shape, text in reading.masked(at, around.masked):
                 if text and (slots := self._held("masked", text)) and ("masked", text) not in found:
                     found["masked", text] = Hit("masked", slots, text, reading.masked_place(at, shape))
         for number, line in enumerate(log.lines) if self._whole_lines else ():

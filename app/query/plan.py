@@ -49,4 +49,4 @@ class Scored(NamedTuple):
 
 def words_of(texts: Iterable[str | None]) -> str:
     """Texts as one, for the index."""
-    return with_code_words("\n".join(text for text in texts if text))
+    return with_code_words("\n".join([text for text in texts if text]))

@@ -151,12 +151,14 @@ class SkillIndex:
         body = event.data.encode()
         raw = body[body.index(b'"skill":') + 8 : -1]
         skill = cast(SkillDocument, orjson.loads(raw))
-        touched = {skill_key(skill["id"]), *_facets(skill)}
+        touched = {skill_key(skill["id"])}
         before = self._slots.pop(skill["id"], None)
         if before is not None:
-            touched |= self._forget(before, event.offset)
+            touched.update(self._forget(before, event.offset))
+        words = words_in(skill)
+        touched.update(words.facets)
         if skill["status"] == "active":
-            self._keep(event.offset, skill, raw)
+            self._keep(event.offset, skill, words, raw)
         told = self._counters.get(skill["id"])
         if told is not None and not _is_newer(told, skill):
             del self._counters[skill["id"]]
@@ -228,7 +230,7 @@ class SkillIndex:
         self._counters[skill_id] = told
         return True
 
-    def _keep(self, slot: Slot, skill: SkillDocument, raw: bytes) -> None:
+    def _keep(self, slot: Slot, skill: SkillDocument, words: WordsOf, raw: bytes) -> None:
         self._slots[skill["id"]] = slot
         self._use(slot, Used(skill["captures"], skill["usage_count"]))
         told = self._counters.get(skill["id"])
@@ -236,17 +238,18 @@ class SkillIndex:
             self._use(slot, Used(told["captures"], told["usage_count"]))
         if skill["pattern"] is not None:
             self.patterns.add(slot, read_pattern(skill["pattern"]))
-        self.words.add(slot, words_in(skill), raw)
+        self.words.add(slot, words, raw)
 
-    def _forget(self, slot: Slot, offset: int) -> set[str]:
+    def _forget(self, slot: Slot, offset: int) -> tuple[str, ...]:
         raw = self.words.document(slot)
         assert raw is not None, "the index has every skill that has a slot"
         skill = cast(SkillDocument, orjson.loads(raw))
         if skill["pattern"] is not None:
             self.patterns.remove(slot, read_pattern(skill["pattern"]))
-        self.words.remove(slot, words_in(skill), offset)
+        words = words_in(skill)
+        self.words.remove(slot, words, offset)
         self._used.pop(slot, None)
-        return set(_facets(skill))
+        return words.facets
 
 
 def mark_of(skill_id: str, at: str) -> str:
@@ -260,12 +263,8 @@ def words_in(skill: SkillDocument) -> WordsOf:
         title=words_of([skill["name"].replace("-", " "), skill["error_type"], skill["pattern"]]),
         head=words_of([skill["description"], *skill["tags"]]),
         text=words_of([skill["resolution"], skill["context"]]),
-        facets=_facets(skill),
+        facets=facets(skill["error_type"], skill["captured_by"], skill["tags"]),
     )
-
-
-def _facets(skill: SkillDocument) -> tuple[str, ...]:
-    return facets(skill["error_type"], skill["captured_by"], skill["tags"])
 
 
 def _is_newer(told: ChangingCounters, document: Counters) -> bool:

@@ -182,8 +182,7 @@ class WordIndex:
         self._read()
         bits = self._live.bit_length() + 1
         words = self.split(with_code_words(unicodedata.normalize("NFC", text)))  # as skills are kept
-        beside = self._beside()
-        frequencies = [(word, self._frequency(word, beside)) for word in words]
+        frequencies = self._frequencies_of(words).items()
         known = [(max(1, bits - count.bit_length()), word) for word, count in frequencies if count > 0]
         known.sort(reverse=True)
         weights = [(word, weight) for weight, word in known[:most]]
@@ -289,17 +288,23 @@ class WordIndex:
         head = title | self.split(skill.head)
         return [title, head, head | self.split(skill.text)]
 
-    def _frequency(self, word: str, beside: Sequence[RecentSkills]) -> int:
-        """How many living skills have the word, of which those `beside` are not in the Tantivy index."""
-        settled = self._frequencies.get(word)
-        if settled is None:
-            if len(self._frequencies) >= _FREQUENCIES:
-                self._frequencies.clear()
-            settled = self._frequencies[word] = self._searcher.doc_freq("text", word)
-        frequency = settled - self._dead_words.get(word, 0)
-        for part in beside:
-            frequency += part.frequency(word)
-        return frequency
+    def _frequencies_of(self, words: Iterable[str]) -> dict[str, int]:
+        """How many living skills have each word."""
+        known, found = self._frequencies, {}
+        for word in words:
+            frequency = known.get(word)
+            if frequency is None:
+                if len(known) >= _FREQUENCIES:
+                    known.clear()
+                frequency = known[word] = self._searcher.doc_freq("text", word)
+            found[word] = frequency
+        if self._dead_words:
+            for word in found:
+                found[word] -= self._dead_words.get(word, 0)
+        for part in self._beside():
+            for word in found:
+                found[word] += part.frequency(word)
+        return found
 
     def _query(self, plan: Plan, facets: Sequence[Sequence[str]]) -> Query:
         words = [

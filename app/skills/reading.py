@@ -1,12 +1,16 @@
 """A log as patterns are looked for in it: where an anchor stands, what stands around it, as written and masked."""
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
 from app.skills.build_log import BuildLog
 from app.skills.masking import Masked, mask
 from app.skills.pattern import Shape, to_masked, to_original
+
+Ends = tuple[str, str]
+"""The characters that texts of one shape begin with, and those that they end with."""
 
 _AROUND = 16 * 1024
 """Characters of a very long line that are masked together; patterns have half as many at most."""
@@ -31,26 +35,41 @@ class Reading:
         self._has_prefixes = any(line.body for line in log.lines)
         self._pieces: dict[tuple[int, int, bool], _Piece] = {}
 
-    def exact(self, at: int, shape: Shape, begins: str, ends: str) -> str | None:
-        """The text of that shape around the anchor at `at`; None if there is no room for it.
+    def exact(self, at: int, shapes: Mapping[Shape, Ends]) -> Iterator[tuple[Shape, str]]:
+        """The texts of these shapes around the anchor at `at`, where there is room for them.
 
-        None as well if it plainly begins with no character of `begins`, or ends with none of `ends`.
+        Without those that plainly do not begin or end as their shape says.
         """
-        _, lines, offset, length, whole_words = shape
-        if lines > 1 and self._has_prefixes:
-            block = self._block(at, shape, masked=False)
-            return block.text if block and not (whole_words and block.cuts_words()) else None
-        text = self.text
-        start = at - offset
-        end = start + length
-        if start < 0 or end > len(text) or text[end - 1] not in ends or text[start] not in begins:
-            return None
-        return None if whole_words and self._cuts_words(start, end) else text[start:end]
+        text, size = self.text, len(self.text)
+        for shape, (begins, ends) in shapes.items():
+            _, lines, offset, length, whole_words = shape
+            if lines > 1 and self._has_prefixes:
+                block = self._block(at, shape, masked=False)
+                if block and not (whole_words and block.cuts_words()):
+                    yield shape, block.text
+                continue
+            start = at - offset
+            end = start + length
+            if start < 0 or end > size or text[start] not in begins or text[end - 1] not in ends:
+                continue
+            if not (whole_words and self._cuts_words(start, end)):
+                yield shape, text[start:end]
 
-    def masked(self, at: int, shape: Shape) -> str | None:
-        """The masked text of that shape around the anchor at `at`; None if there is none."""
-        block = self._block(at, shape, masked=True)
-        return block and block.text
+    def masked(self, at: int, shapes: Iterable[Shape]) -> Iterator[tuple[Shape, str]]:
+        """The masked texts of these shapes around the anchor at `at`, where there are any."""
+        text, anchor = None, None
+        for shape in shapes:
+            if shape.lines > 1:
+                if block := self._block(at, shape, masked=True):
+                    yield shape, block.text
+                continue
+            if text is None:
+                text, anchor = self._masked_line(at)
+            if anchor is None:
+                continue
+            start = anchor - shape.offset
+            if start >= 0 and start + shape.length <= len(text):
+                yield shape, text[start : start + shape.length]
 
     def exact_place(self, at: int, shape: Shape) -> Place:
         """Where `exact` found its text."""
@@ -66,6 +85,13 @@ class Reading:
 
     def _line_of(self, at: int) -> int:
         return bisect_right(self._starts, at) - 1
+
+    def _masked_line(self, at: int) -> tuple[str, int | None]:
+        """The masked text of the line that has the anchor at `at`, and where the anchor is in it; None if it was masked."""
+        line = self._line_of(at)
+        column = at - self._starts[line]
+        begins, view = self._piece(line, line, column, masked=True)
+        return view.text, to_masked(view, column - begins)
 
     def _cuts_words(self, start: int, end: int) -> bool:
         return _cuts_word(self.text, start) or _cuts_word(self.text, end)

@@ -41,13 +41,14 @@ _LONGEST = 64
 
 def with_code_words(text: str) -> str:
     """`text`, and behind it what its code-like words are also found by."""
-    # Most words are plain, and are passed by at the speed of C: 0.1 µs.
+    # Most words are plain, and are passed by at the speed of C: 0.1 µs. So are those with marks around them: 0.3.
     odd = [word for word in text.split() if not word.isalpha() or not (word.islower() or word.istitle())]
-    if not odd:
-        return text
     extra: list[str] = []
     for word in dict.fromkeys(odd):
-        tokens = word.translate(_TOGETHER).split()
+        bare = word.strip(string.punctuation)
+        if bare.isalpha() and (bare.islower() or bare.istitle()):
+            continue
+        tokens = [bare.replace("_", "")] if bare.isidentifier() else bare.translate(_TOGETHER).split()
         for token in tokens:
             if token not in word and len(token) <= _LONGEST:
                 extra.append(token)
@@ -55,6 +56,6 @@ def with_code_words(text: str) -> str:
                 parts = _PARTS.findall(token) if token.isascii() else _HUMP.split(token)
                 if len(parts) > 1:
                     extra += parts
-        if not tokens and (operator := _OPERATORS.get(word.strip(_QUOTES) or word)):
+        if not bare and (operator := _OPERATORS.get(word.strip(_QUOTES) or word)):
             extra.append(operator)
     return " ".join([text, *extra]) if extra else text

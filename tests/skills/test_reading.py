@@ -39,8 +39,8 @@ def _found(message: str, text: str, *, masked: bool) -> list[tuple[str, str]]:
     found = []
     at = reading.text.find(pattern.anchor)
     while at >= 0:
-        stands = reading.masked(at, shape) if masked else reading.exact(at, shape, wanted[0], wanted[-1])
-        if stands == wanted:
+        stands = reading.masked(at, [shape]) if masked else reading.exact(at, {shape: (wanted[0], wanted[-1])})
+        if (shape, wanted) in stands:
             found.append((wanted, sent(log, place(at, shape))))
         at = reading.text.find(pattern.anchor, at + 1)
     return found
@@ -133,8 +133,8 @@ def test_shape_longer_than_the_rest_of_the_text_finds_nothing(message: str, patt
     # Wherever the anchor could be, for a message that has only a part of the pattern may lack it.
     reading = Reading(read_log(message))
     for at in range(len(reading.text)):
-        assert reading.exact(at, read.exact, read.text[0], read.text[-1]) != read.text
-        assert reading.masked(at, read.masked) != read.signature
+        assert (read.exact, read.text) not in reading.exact(at, {read.exact: (read.text[0], read.text[-1])})
+        assert (read.masked, read.signature) not in reading.masked(at, [read.masked])
 
 
 @given(st.lists(st.tuples(prefixes, lines, ends), min_size=1, max_size=4), st.data())
