@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.query import words
+from app.query import settled_skills, words
 from app.query.plan import FIELDS, Plan, Scored, WordsOf, words_of
 from app.query.words import WordIndex
 from tests.inside import run
@@ -58,9 +58,10 @@ def ask(index: WordIndex, text: str, *facets: tuple[str, ...]) -> list[int]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settled as soon as there is something to settle, and asked for hardly more than is wanted."""
+    """Settled as soon as there is something to settle, asked for hardly more than is wanted, and first for all words."""
     monkeypatch.setattr(words, "_SETTLE_AT", 1)
-    monkeypatch.setattr(words, "_SPARE", 1)
+    monkeypatch.setattr(settled_skills, "_SPARE", 1)
+    monkeypatch.setattr(settled_skills, "_MANY", 0)
 
 
 @few
@@ -106,6 +107,11 @@ def test_equals_are_in_order_over_segments(
         after = expected[len(expected) // 2]
         rest = expected[len(expected) // 2 + 1 :]
         assert index.best(plan, size, after=after) == rest[:size]
+
+
+def test_skill_that_lacks_a_word_is_found_before_worse_ones_that_have_all(small_parts: None) -> None:
+    index = loaded([make_words("port"), make_words(text="server port"), make_words(text="server port")])
+    assert [each.slot for each in index.best(index.plan("server port", 16, 20_000), 1)] == [1]
 
 
 @pytest.mark.parametrize("segments", [1, 3, 7])
