@@ -8,8 +8,9 @@ of several, made in a thread, while readers go on with those.
 import asyncio
 import hashlib
 import secrets
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,8 +25,13 @@ from app.skills.reading import Ends, Place, Reading
 Slot = int
 """Where the index keeps one version of a skill; newer ones have higher numbers."""
 
-_PIECE = 32 * 1024
+_PIECE = 16 * 1024
 """Characters searched at once, so that what is found in a hostile message is never in memory all at once."""
+
+_AHEAD = 2
+"""Pieces that are searched side by side while one is looked at: a search lets go of the interpreter."""
+
+_SEARCHES = ThreadPoolExecutor(_AHEAD, "cin-patterns")
 
 _FRESH = 64
 """Anchors that are looked for one by one, at most: 50 ns each in a short message."""
@@ -230,10 +236,9 @@ class PatternIndex:
         automata = self._automata  # read once: another thread may put others in their place
         first_fresh = automata[-1].end if automata else 0
         fresh = self._anchors[first_fresh:]
-        for begin in range(0, len(text), _PIECE):
-            piece = text[begin : begin + _PIECE + ANCHOR_LENGTH - 1]
-            for automaton in automata:
-                for index, at, _ in automaton.find.find_matches_as_indexes(piece, overlapping=True):
+        for begin, piece, found in _searched(text, automata):
+            for automaton, hits in zip(automata, found, strict=True):
+                for index, at, _ in hits:
                     if at < _PIECE:
                         yield automaton.start + index, begin + at
             for number, anchor in enumerate(fresh, first_fresh):
@@ -283,3 +288,26 @@ class PatternIndex:
 
 def _make(start: int, anchors: Sequence[str]) -> _Automaton:
     return _Automaton(start, start + len(anchors), AhoCorasick(anchors, store_patterns=False))
+
+
+_Searched = tuple[int, str, list[list[tuple[int, int, int]]]]
+"""Where a piece of a text begins, the piece, and what each automaton finds in it."""
+
+
+def _searched(text: str, automata: Sequence[_Automaton]) -> Iterator[_Searched]:
+    """The pieces of a text in their order; of a long one some are searched ahead."""
+
+    def search(begin: int) -> _Searched:
+        piece = text[begin : begin + _PIECE + ANCHOR_LENGTH - 1]
+        return begin, piece, [each.find.find_matches_as_indexes(piece, overlapping=True) for each in automata]
+
+    if len(text) <= _PIECE:
+        yield search(0)
+        return
+    ahead: deque[Future[_Searched]] = deque()
+    for begin in range(0, len(text), _PIECE):
+        ahead.append(_SEARCHES.submit(search, begin))
+        if len(ahead) > _AHEAD:
+            yield ahead.popleft().result()
+    while ahead:
+        yield ahead.popleft().result()

@@ -2,12 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import orjson
 
 from app.query.clocks import facets
 from app.skills.build_log import BuildLog, failure_lines, read_log
+from app.skills.lazily import lazily
 
 MESSAGE_BYTES = 8 * 1024 * 1024
 """The longest message that is taken, in UTF-8."""
@@ -25,16 +25,16 @@ class MatchQuestion:
     error_type: str | None
     limit: int
 
-    @cached_property
+    @lazily
     def log(self) -> BuildLog:
         return read_log(self.message)
 
-    @cached_property
+    @lazily
     def telling_lines(self) -> list[int]:
         """The lines that carry the failure, most telling first."""
         return failure_lines(self.log)[:_TELLING_LINES]
 
-    @cached_property
+    @lazily
     def telling(self) -> str:
         """What these lines say, in whatever order."""
         lines = self.log.lines

@@ -10,12 +10,12 @@ to where it was sent (`BuildLog.span`).
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
+from app.skills.lazily import lazily
 from app.skills.regex import compile_possessive
 
 _PIECE_CHARACTERS = 64 * 1024
@@ -62,7 +62,7 @@ class BuildLog:
         pieces = list(_visible_pieces(raw, _shown(raw)[0]))
         return _Source(begin, [column for column, _, _ in pieces], [offset for _, offset, _ in pieces])
 
-    @cached_property
+    @lazily
     def _begins(self) -> list[int]:
         """Where each line begins in `sent`."""
         return list(accumulate((len(raw) + 1 for raw in self.sent.split("\n")), initial=0))
@@ -87,12 +87,8 @@ def read_log(sent: str) -> BuildLog:
     if len(texts) == 1:
         return BuildLog(sent, [Line(texts[0], 0)])
     body_of = _PREFIX.match
-    known = {"": Line("", 0)}
-    lines = [
-        known.get(text) or known.setdefault(text, _new(Line, (text, m.end() if (m := body_of(text)) else 0)))
-        for text in texts
-    ]
-    return BuildLog(sent, lines)
+    known = {text: _new(Line, (text, m.end() if (m := body_of(text)) else 0)) for text in dict.fromkeys(texts)}
+    return BuildLog(sent, [known[text] for text in texts])
 
 
 def _readable(sent: str) -> str:
@@ -212,9 +208,8 @@ _SOURCE = (
     r"|#\d++ (?:\d++\.\d++ )?+"  # buildkit
     r"|\[?(?:pod|deployment|job|statefulset|daemonset)/[\w./-]++(?:\]|:) "  # kubectl logs --prefix
 )
-_PREFIX = compile_possessive(
-    rf"(?=[\[\d#:spdjA-Z]|[\w.-]++ \|)(?:{_STAMP}|{_MARK})*+(?:{_SOURCE})?+(?:{_STAMP}|{_MARK})*+"
-)
+_MARKED = rf"(?:(?=[\[\d#:JFMASOND]|section_)(?:{_STAMP}|{_MARK}))*+"
+_PREFIX = compile_possessive(rf"(?=[\[\d#:spdjA-Z]|[\w.-]++ \|){_MARKED}(?:(?:{_SOURCE}){_MARKED})?+")
 
 _LINES_TO_A_HINT = 100
 _HINTS = (
