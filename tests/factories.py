@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from app.capture.draft import Draft, to_draft
-from app.eventlog.log import LoggedEvent
+from app.eventlog.events import LoggedEvent
 from app.models import EventType, SkillCreate
 
 

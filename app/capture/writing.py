@@ -14,7 +14,8 @@ import uuid_utils
 from app.capture.answer import Captured
 from app.capture.draft import Draft
 from app.errors import CINError, SkillConflict
-from app.eventlog.log import EventLog, LoggedEvent
+from app.eventlog.events import LoggedEvent
+from app.eventlog.log import EventLog
 from app.eventlog.network import Network
 from app.models import EventType
 from app.models.position import Position

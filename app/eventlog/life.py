@@ -7,9 +7,11 @@ has become shorter than this process knows it.
 import asyncio
 
 import structlog
+from sqlalchemy import Connection
 
 from app.errors import Unavailable
 from app.eventlog.bounds import Bounds
+from app.eventlog.events import read_bounds
 from app.eventlog.network import Network
 
 log = structlog.get_logger(__name__)
@@ -67,3 +69,29 @@ class Life:
         if not self.has_ended:
             log.error("life_ended", epoch=self.network.epoch, why=why, next="the log is opened anew, streams reconnect")
         self._ended.set()
+
+
+class LeastSight:
+    """The least that one read may see, and what it saw: all that this process knew of the log when it was asked for."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._least = life.known
+        self.seen: Bounds | None = None
+
+    def look(self, connection: Connection) -> bool:
+        self.seen = read_bounds(connection, self._life.network.id)
+        return (
+            self.seen.epoch == self._least.epoch
+            and self.seen.head >= self._least.head
+            and self.seen.counts >= self._least.counts
+        )
+
+    def keep(self) -> None:
+        if self.seen is not None and self.seen.epoch == self._least.epoch:
+            self._life.follow(self.seen.head, self.seen.counts)
+
+    @property
+    def lag(self) -> int:
+        """How many events were missing in what was seen last."""
+        return max(0, self._least.head - self.seen.head) if self.seen is not None else 0

@@ -6,86 +6,29 @@ order: whoever holds the row is the next to commit. A reader that sees offset 7 
 
 import asyncio
 import time
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from app.errors import Unavailable
-from app.eventlog.bounds import Bounds as Bounds
-from app.eventlog.life import Life
+from app.eventlog.bounds import Bounds
+from app.eventlog.events import PAGE_EVENTS, EventsTrimmed, LoggedEvent, Page, read_bounds, read_new, read_page, to_row
+from app.eventlog.life import LeastSight, Life
 from app.eventlog.network import EVENT, NETWORK, NetworkId
 from app.eventlog.notifier import Notifier
 from app.eventlog.promotion import Standing, columns, require_newest
-from app.models import EventType
+from app.eventlog.tail import Tail
 from app.storage.bulk import insert_rows
 from app.storage.database import Database, Transaction
 
 T = TypeVar("T")
 
-PAGE_EVENTS = 500
-"""Events read at once, at most; no read transaction is held between two pages."""
-
-PAGE_BYTES = 256 * 1024
-"""Where a page ends early. It is what a reader that stalls in the middle of one keeps in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
-    """An event as the log keeps it. `data` is the JSON that subscribers get."""
-
-    offset: int
-    type: EventType
-    at: str
-    skill_id: str
-    error_type: str | None
-    tags: frozenset[str]
-    data: str
-    error_type_before: str | None = None
-
-    @property
-    def error_types(self) -> tuple[str | None, str | None]:
-        """The one that the skill has, and the one that it had until a revision replaced it."""
-        return self.error_type, self.error_type_before
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Events after some offset. The log was read up to `end`, whatever filter was applied.
-
-    `bounds` are those of the log when it was read; None if it was not, because this process wrote the events itself.
-    """
-
-    events: Sequence[LoggedEvent]
-    end: int
-    bounds: Bounds | None
-
-
-class EventsTrimmed(Exception):
-    """Events that a reader asked for are no longer kept. Never crosses to a client: a stream answers with `reset`."""
-
-    def __init__(self, bounds: Bounds) -> None:
-        super().__init__(f"events up to {bounds.trimmed} are no longer kept")
-        self.bounds = bounds
-
-
-_READ = (
-    sa.select(EVENT.c["offset", "type", "at", "skill_id", "error_type", "tags", "data", "error_type_before"])
-    .where(EVENT.c.network_id == sa.bindparam("network_id"), EVENT.c.offset > sa.bindparam("after"))
-    .order_by(EVENT.c.offset)
-    .limit(sa.bindparam("limit"))
-)
-_READ_TYPES = _READ.where(EVENT.c.type.in_(sa.bindparam("types", expanding=True)))
-_BOUNDS = sa.select(NETWORK.c["epoch", "head", "trimmed", "counts"]).where(NETWORK.c.id == sa.bindparam("network_id"))
-_NEW = _READ.subquery("new")
-_FOLLOW = _BOUNDS.add_columns(*_NEW.c).select_from(NETWORK.outerjoin(_NEW, sa.true())).order_by(_NEW.c.offset)
-_BOUNDS_COLUMNS = 4
 _RESERVE = {
     dialect: sa.update(NETWORK)
     .where(NETWORK.c.id == sa.bindparam("network"))
@@ -93,8 +36,6 @@ _RESERVE = {
     .returning(NETWORK.c.head, *columns(dialect))
     for dialect in ("sqlite", "postgresql")
 }
-
-
 _COUNT = (
     sa.update(NETWORK)
     .where(NETWORK.c.id == sa.bindparam("network"))
@@ -140,7 +81,7 @@ class EventLog:
         head, *standing = tx.connection.execute(reserve, {"network": network_id, "count": len(make)}).one()
         self._examine(tx, network_id, Standing(*standing))
         events = [build(offset) for offset, build in enumerate(make, head - len(make) + 1)]
-        insert_rows(tx.connection, EVENT, [_to_row(network_id, event) for event in events])
+        insert_rows(tx.connection, EVENT, [to_row(network_id, event) for event in events])
         tx.after_commit(partial(self._committed, network_id, events))
         return events
 
@@ -266,118 +207,3 @@ class EventLog:
         if network_id in self._lives:
             self._lives[network_id].follow(events[-1].offset)
         self._notifier.wake(network_id)
-
-
-class LeastSight:
-    """The least that one read may see, and what it saw: all that this process knew of the log when it was asked for."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self._least = life.known
-        self.seen: Bounds | None = None
-
-    def look(self, connection: Connection) -> bool:
-        self.seen = read_bounds(connection, self._life.network.id)
-        return (
-            self.seen.epoch == self._least.epoch
-            and self.seen.head >= self._least.head
-            and self.seen.counts >= self._least.counts
-        )
-
-    def keep(self) -> None:
-        if self.seen is not None and self.seen.epoch == self._least.epoch:
-            self._life.follow(self.seen.head, self.seen.counts)
-
-    @property
-    def lag(self) -> int:
-        """How many events were missing in what was seen last."""
-        return max(0, self._least.head - self.seen.head) if self.seen is not None else 0
-
-
-class Tail:
-    """The newest events that this process committed itself, so that its own follower need not read them back.
-
-    They are the log's own, or nothing: what follows an offset is taken from here only if it is here without a hole.
-    """
-
-    def __init__(self) -> None:
-        self._events: deque[LoggedEvent] = deque(maxlen=PAGE_EVENTS)
-
-    @property
-    def newest(self) -> int:
-        """The offset of the last of them; 0 without any."""
-        return self._events[-1].offset if self._events else 0
-
-    def extend(self, events: Sequence[LoggedEvent]) -> None:
-        """Add events that are on disk now. Commits come back in order, on the one event loop."""
-        if self._events and self._events[-1].offset + 1 != events[0].offset:
-            self._events.clear()  # another process has committed in between
-        self._events.extend(events)
-
-    def after(self, offset: int) -> Page | None:
-        """What follows an offset, as far as this process knows; None if it must be read."""
-        if not self._events or not self._events[0].offset <= offset + 1 <= self._events[-1].offset:
-            return None
-        events = list(islice(self._events, offset + 1 - self._events[0].offset, None))
-        return Page(events, events[-1].offset, None)
-
-
-def read_bounds(connection: Connection, network_id: NetworkId) -> Bounds:
-    """Where the log begins and ends, in the snapshot that `connection` sees."""
-    return Bounds(*connection.execute(_BOUNDS, {"network_id": network_id}).one())
-
-
-def read_page(connection: Connection, *, network_id: NetworkId, after: int, limit: int, types: frozenset[str]) -> Page:
-    """`EventLog.read` on one snapshot, so that the bounds are those of the very log that was read."""
-    bounds = read_bounds(connection, network_id)
-    if after < bounds.trimmed:
-        raise EventsTrimmed(bounds)
-    query, values = (_READ_TYPES, {"types": sorted(types)}) if types else (_READ, {})
-    rows = connection.execute(query, {"network_id": network_id, "after": after, "limit": limit, **values})
-    return _to_page(rows, bounds, limit)
-
-
-def read_new(connection: Connection, *, network_id: NetworkId, after: int) -> Page:
-    """As `read_page`. A server is asked by one statement, which is a snapshot without a transaction: a follower waits for
-    one round trip. SQLite takes no trips, and would read and sort a whole page of large events to give away the first few.
-    """
-    if connection.dialect.name == "sqlite":
-        return read_page(connection, network_id=network_id, after=after, limit=PAGE_EVENTS, types=frozenset())
-    rows = connection.execute(_FOLLOW, {"network_id": network_id, "after": after, "limit": PAGE_EVENTS}).all()
-    bounds = Bounds(*rows[0][:_BOUNDS_COLUMNS])
-    if after < bounds.trimmed:
-        raise EventsTrimmed(bounds)
-    found = (row[_BOUNDS_COLUMNS:] for row in rows if row[_BOUNDS_COLUMNS] is not None)
-    return _to_page(found, bounds, PAGE_EVENTS)
-
-
-def _to_page(rows: Iterable[Sequence[Any]], bounds: Bounds, limit: int) -> Page:
-    events: list[LoggedEvent] = []
-    size = 0
-    for row in rows:
-        events.append(_to_event(row))
-        size += len(events[-1].data)
-        if size >= PAGE_BYTES or len(events) == limit:
-            return Page(events, events[-1].offset, bounds)
-    return Page(events, bounds.head, bounds)
-
-
-def _to_event(row: Sequence[Any]) -> LoggedEvent:
-    offset, type, at, skill_id, error_type, tags, data, error_type_before = row
-    return LoggedEvent(
-        offset, cast(EventType, type), at, skill_id, error_type, frozenset(tags), data, error_type_before
-    )
-
-
-def _to_row(network_id: int, event: LoggedEvent) -> dict[str, object]:
-    return {
-        "network_id": network_id,
-        "offset": event.offset,
-        "type": event.type,
-        "at": event.at,
-        "skill_id": event.skill_id,
-        "error_type": event.error_type,
-        "error_type_before": event.error_type_before,
-        "tags": sorted(event.tags),
-        "data": event.data,
-    }

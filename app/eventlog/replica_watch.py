@@ -2,8 +2,7 @@
 
 import asyncio
 
-from app.eventlog.life import Life
-from app.eventlog.log import LeastSight
+from app.eventlog.life import LeastSight, Life
 from app.metrics import Metrics
 from app.storage.database import Database
 

@@ -13,7 +13,8 @@ from functools import partial
 import structlog
 
 from app.errors import CINError, Unavailable
-from app.eventlog.log import EventLog, EventsTrimmed, Page
+from app.eventlog.events import EventsTrimmed, Page
+from app.eventlog.log import EventLog
 from app.eventlog.milestones import Milestones
 from app.eventlog.network import Network
 from app.metrics import Metrics

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from app.eventlog.log import LoggedEvent
+from app.eventlog.events import LoggedEvent
 from app.query.checkpoint import Section
 from app.query.clocks import Clocks, facets, skill_key
 from app.query.patterns import PatternIndex, Slot

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from app.errors import SkillNotFound
-from app.eventlog.log import EventLog, read_bounds
+from app.eventlog.events import read_bounds
+from app.eventlog.log import EventLog
 from app.eventlog.network import Network
 from app.models.position import Position
 from app.query.cursor import Cursor, parse_cursor, question_of

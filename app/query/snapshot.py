@@ -11,7 +11,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import Connection
 
-from app.eventlog.log import Bounds, read_bounds
+from app.eventlog.bounds import Bounds
+from app.eventlog.events import read_bounds
 from app.eventlog.network import EVENT, Network
 from app.query.checkpoint import IndexFolder, Unusable
 from app.query.skill_index import Kept, SkillIndex, mark_of

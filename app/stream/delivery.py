@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from app.errors import AgentNotFound, CINError, SkillNotFound, Unavailable
-from app.eventlog.log import read_bounds
+from app.eventlog.events import read_bounds
 from app.eventlog.network import Network
 from app.models import Agent
 from app.models.types import now

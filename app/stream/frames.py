@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.eventlog.log import Bounds, LoggedEvent
+from app.eventlog.bounds import Bounds
+from app.eventlog.events import LoggedEvent
 from app.models import EventType
 from app.models.position import Position
 

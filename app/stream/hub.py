@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import structlog
 
 from app.errors import CINError, PositionUnavailable
-from app.eventlog.log import Bounds, EventLog, EventsTrimmed, Page
+from app.eventlog.bounds import Bounds
+from app.eventlog.events import EventsTrimmed, Page
+from app.eventlog.log import EventLog
 from app.eventlog.milestones import Milestones
 from app.eventlog.network import Network
 from app.metrics import Metrics

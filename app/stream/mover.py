@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
-from app.eventlog.log import Bounds, EventsTrimmed
+from app.eventlog.bounds import Bounds
+from app.eventlog.events import EventsTrimmed
 from app.metrics import Metrics
 from app.stream.frames import Wire
 from app.stream.pages import Pages

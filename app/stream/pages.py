@@ -15,7 +15,8 @@ from functools import partial
 from itertools import islice
 from operator import attrgetter
 
-from app.eventlog.log import EventLog, EventsTrimmed
+from app.eventlog.events import EventsTrimmed
+from app.eventlog.log import EventLog
 from app.eventlog.network import Network
 from app.metrics import Metrics
 from app.stream.frames import Frame, to_frame

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.skills.filters import EventFilter
 from app.stream.frames import Frame, Wire
 

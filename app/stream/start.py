@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.errors import InvalidInput, PositionUnavailable
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.models.position import Position
 
 Reason = Literal["expired", "epoch", "ahead"]

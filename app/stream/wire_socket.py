@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.models import EventType
 from app.models.position import Position
 

@@ -3,7 +3,7 @@
 import orjson
 from sse_starlette import ServerSentEvent
 
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.models import EventType
 from app.models.position import Position
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.eventlog.log import PAGE_BYTES, PAGE_EVENTS, EventLog, EventsTrimmed, LoggedEvent, Page
+from app.eventlog.events import PAGE_BYTES, PAGE_EVENTS, EventsTrimmed, LoggedEvent, Page
+from app.eventlog.log import EventLog
 from app.eventlog.network import EVENT, NETWORK, Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier, Wake
 from app.models import EventType

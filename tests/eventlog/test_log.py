@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.eventlog.log import PAGE_EVENTS, Tail
+from app.eventlog.events import PAGE_EVENTS
+from app.eventlog.tail import Tail
 from tests.factories import make_event
 
 commits = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5)), max_size=30)

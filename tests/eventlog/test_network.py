@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from app.eventlog.log import Bounds, EventLog
+from app.eventlog.bounds import Bounds
+from app.eventlog.log import EventLog
 from app.eventlog.network import Network, begin_new_life, open_network
 from app.eventlog.notifier import LocalNotifier
 from app.models.position import Position

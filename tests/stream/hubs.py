@@ -9,7 +9,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app.eventlog.log import EventLog, LoggedEvent
+from app.eventlog.events import LoggedEvent
+from app.eventlog.log import EventLog
 from app.eventlog.network import EVENT, NETWORK, Network, open_network
 from app.eventlog.notifier import LocalNotifier, Notifier
 from app.metrics import Metrics

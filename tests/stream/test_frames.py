@@ -4,7 +4,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.models.position import Position
 from app.stream import frames
 from app.stream.wire_socket import SOCKET, text_frame, texts

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.eventlog.log import EventLog, EventsTrimmed
+from app.eventlog.events import EventsTrimmed
+from app.eventlog.log import EventLog
 from app.eventlog.notifier import LocalNotifier
 from app.stream.pages import ALIGNED_EVENTS, Pages
 from tests.inside import run

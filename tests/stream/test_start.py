@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidInput
-from app.eventlog.log import Bounds
+from app.eventlog.bounds import Bounds
 from app.models.position import Position
 from app.stream.start import Asked, Reason, Start, parse_since, position_unavailable, resolve, wanted
 
