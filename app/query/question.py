@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import orjson
 
 from app.query.clocks import facets
-from app.skills.build_log import BuildLog, failure_lines, read_log
+from app.skills.build_log import BuildLog, read_log
+from app.skills.failure_lines import failure_lines
 from app.skills.lazily import lazily
 
 MESSAGE_BYTES = 8 * 1024 * 1024
