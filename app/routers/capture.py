@@ -88,7 +88,8 @@ async def capture_batch(request: Request) -> Response:
     """
     here = parts(request)
     skills, body = await read_items(request, SkillCreate)
-    items = [skill if isinstance(skill, CINError) else to_draft(skill, read_agent(request)) for skill in skills]
+    agent = read_agent(request)
+    items = [skill if isinstance(skill, CINError) else to_draft(skill, agent) for skill in skills]
     return _response(await here.recorder.capture_batch(here.network, items, _idempotency(request, body)))
 
 
