@@ -235,9 +235,12 @@ async def _list(
 
     async def read() -> ListedSkills:
         ids = await here.matcher.having_all(question, MOST_IDS) if params.q is not None else None
+        found_at = here.follower.offset
         page = await here.reader.list(here.network, query, limit=params.limit, cursor=params.cursor, ids=ids)
         skills = b",".join(skill_json(skill, here.network.label) for skill in page.skills)
-        return ListedSkills(skills, page.next_cursor, page.position)
+        # The words were looked for before the rows were read: what came in between is not among them.
+        seen = page.position if ids is None else Position(here.network.epoch, min(page.position.offset, found_at))
+        return ListedSkills(skills, page.next_cursor, seen)
 
     listed = await here.lists.get((etag, query, params.limit, params.cursor), read)
     position = str(Position(here.network.epoch, max(listed.position.offset, same_until)))

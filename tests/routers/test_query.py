@@ -491,3 +491,24 @@ def test_list_says_no_position_that_it_has_not_seen(tmp_path: Path) -> None:
 
     position, overtaken = on_seeded(tmp_path, 4, look)
     assert position < overtaken
+
+
+def test_sorted_search_says_no_position_that_its_words_were_not_looked_for_at(tmp_path: Path) -> None:
+    """A capture comes after the words were looked for, and before the rows are read."""
+
+    async def look(cin: Inside, _: list[str]) -> tuple[int, int]:
+        read = cin.parts.reader.list
+
+        async def be_overtaken_and_read(*args: Any, **options: Any) -> Any:
+            await cin.capture(make_skill(name="late", pattern="quokka late"))
+            return await read(*args, **options)
+
+        await cin.capture(make_skill(name="early", pattern="quokka early"))
+        cin.parts.reader.list = be_overtaken_and_read  # type: ignore[method-assign]
+        answer = await cin.client.get("/skills", params={"q": "quokka", "sort": "newest"})
+        assert listed(answer) == ["early"]
+        await cin.parts.follower.current()
+        return int(answer.json()["position"].partition("-")[2]), cin.parts.follower.offset
+
+    position, overtaken = on_seeded(tmp_path, 2, look)
+    assert position < overtaken
