@@ -18,7 +18,9 @@ MOST_MESSAGE_CHARACTERS = 65_536
 _ANYWHERE = 8  # letters and digits that a pattern needs to be looked for inside words
 _WORD = 3
 
-_PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*|ERRORS?|ERR|FAIL(?:ED|URE)?|FATAL|WARN(?:ING)?|PANIC|ABORT|KILLED")
+_PLAIN_WORD = re.compile(
+    r"[A-Z]?[a-z]{0,6}|[-+]?[0-9]+(?:[.,][0-9]+)*%?|ERRORS?|ERR|FAIL(?:ED|URE)?|FATAL|WARN(?:ING)?|PANIC|ABORT|KILLED"
+)
 _VARIES = re.compile(
     r"""(?<!\w)(?:'[^'\n]{0,200}'|"[^"\n]{0,200}"|`[^`\n]{0,200}`)(?!\w)"""
     r"|(?<![\w.~:/-])(?:\w{1,16}:/)?[\w.~-]{0,100}/[^\s'\"`]*"
@@ -121,9 +123,10 @@ def _read(skill: Skill) -> _Known:
 def _stands_in(known: _Known, text: str) -> bool:
     if known.weight >= _ANYWHERE:
         return known.pattern in text
-    if known.pattern not in text or not known.pattern or _PLAIN_WORD.fullmatch(known.pattern):
-        return False  # a plain word says little; the server ranks it last
-    if known.weight < _WORD:
+    if known.pattern not in text or not known.pattern:
+        return False
+    # A plain word or a number says little inside a line, where the server ranks it last.
+    if known.weight < _WORD or _PLAIN_WORD.fullmatch(known.pattern):
         return known.pattern in text.splitlines()
     return re.search(rf"(?<![^\W_]){re.escape(known.pattern)}(?![^\W_])", text) is not None
 

@@ -73,7 +73,9 @@ class SkillBase(SQLModel):
         default=None, description="The kind of error, such as `ImportError` or `E0308`. At most 200 characters."
     )
     pattern: Annotated[str, AfterValidator(text(8_000)), documented_text(8_000)] | None = Field(
-        default=None, description="Text that stands in the message when the skill applies. At most 8,000 characters."
+        default=None,
+        description="Text that stands in the message when the skill applies. At most 8,000 characters. One with fewer than "
+        "three letters and digits is found as a whole line only.",
     )
     resolution: Annotated[str, AfterValidator(text(131_072)), documented_text(131_072)] = Field(
         description="What to do, in Markdown. 1 to 131,072 characters."

@@ -103,10 +103,19 @@ def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit]
         for each in _near(index, question, open_hits, plan, others):
             standing.setdefault(each.known.slot, each)
     ranked = list(standing.values())
-    best = [ranked[place] for place in rank([each.candidate for each in ranked])[: question.limit]]
+    best = _best([ranked[place] for place in rank([each.candidate for each in ranked])], question.limit)
     forms = index.words.forms(question.telling, plan) if any(each.candidate.kind == "similar" for each in best) else {}
     matches = [_to_match(index, question, each, plan, forms) for each in best]
     return FoundMatches(matches, [each.known for each in ranked], floor)
+
+
+def _best(ranked: Sequence[_Standing], limit: int) -> list[_Standing]:
+    """The first of them; where plain words do not come so far, the best of these in the last place: it does stand there."""
+    best = list(ranked[:limit])
+    plain = next((each for each in ranked[limit:] if each.candidate.is_plain), None)
+    if plain and limit > 1 and not any(each.candidate.is_plain for each in best):
+        best[-1] = plain
+    return best
 
 
 def _standing(
@@ -156,7 +165,7 @@ def _stand(known: Known, question: MatchQuestion, hit: Hit) -> _Standing:
     type_share = 0.5 if skill["error_type"] is None else float(agrees)
     candidate = Candidate(
         kind=hit.kind,
-        is_plain=exact and is_plain_word(hit.text),
+        is_plain=exact and not hit.is_alone and is_plain_word(hit.text),
         specificity=weight(hit.text) if exact else unmasked_weight(hit.text),
         words=type_share if exact else (3 * _shared_values(skill, question.log, hit.place) + type_share) / 4,
         confidence=skill["confidence"],

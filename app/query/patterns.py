@@ -8,7 +8,7 @@ of several, made in a thread, while readers go on with those.
 import asyncio
 import hashlib
 import secrets
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ahocorasick_rs import AhoCorasick
 
 from app.query.checkpoint import Section
 from app.skills.build_log import BuildLog
-from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape
+from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape, is_plain_word
 from app.skills.ranking import Kind
 from app.skills.reading import Ends, Place, Reading
 
@@ -53,12 +53,16 @@ class TooManyPlaces(Exception):
 
 
 class Hit(NamedTuple):
-    """Skills whose pattern, or its signature, stands in a message: `text`, and where it first does."""
+    """Skills whose pattern, or its signature, stands in a message: `text`, and where it first does.
+
+    Of a short pattern the first line that has nothing else, `is_alone`, if there is one.
+    """
 
     kind: Kind
     slots: Sequence[Slot]
     text: str
     place: Place
+    is_alone: bool = False
 
 
 class _Automaton(NamedTuple):
@@ -95,7 +99,7 @@ class PatternIndex:
         self._anchors: list[str] = []
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
-        self._whole_lines = 0
+        self._line_lengths: Counter[int] = Counter()
         # One of each, for most are alike: a shape takes 100 bytes, a set of one 200, and every anchor has some.
         self._ends: dict[Ends, Ends] = {}
         self._shapes: dict[Shape, Shape] = {}
@@ -106,10 +110,10 @@ class PatternIndex:
 
     def add(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern in. It is found from now on."""
-        if pattern.anchor is None:
-            self._whole_lines += 1
+        if _is_line(pattern):
+            self._line_lengths[len(pattern.text)] += 1
             self._hold("line", pattern.text, slot)
-        elif pattern.exact is not None:
+        if pattern.anchor is not None and pattern.exact is not None:
             around = self._around[self._number(pattern.anchor)]
             self._hold("exact", pattern.text, slot)
             if pattern.masked is not None:
@@ -128,7 +132,8 @@ class PatternIndex:
 
     def remove(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern out. Its anchor stays, and finds nothing."""
-        self._whole_lines -= pattern.anchor is None
+        if _is_line(pattern):
+            self._line_lengths[len(pattern.text)] -= 1
         for kind, text in (("line", pattern.text), ("exact", pattern.text), ("masked", pattern.signature)):
             self._release(kind, text, slot)
 
@@ -158,18 +163,15 @@ class PatternIndex:
             for shape, text in reading.masked(at, around.masked):
                 if text and (slots := self._held("masked", text)) and ("masked", text) not in found:
                     found["masked", text] = Hit("masked", slots, text, reading.masked_place(at, shape))
-        for number, line in enumerate(log.lines) if self._whole_lines else ():
-            text = line.text[line.body :]
-            if text and (slots := self._held("line", text)):
-                place = Place(number, line.body, number, len(line.text))
-                found.setdefault(("line", text), Hit("exact", slots, text, place))
+        for hit in self._lines(log):
+            found["exact", hit.text] = hit
         return list(found.values())
 
     def sections(self) -> list[Section]:
         """The index as it is now, for a checkpoint. What comes while it is written may be among it."""
         anchors = list(zip(self._anchors, self._around, strict=True))
         return [
-            ("patterns", [(self._key, self._whole_lines)]),
+            ("patterns", [(self._key, list(self._line_lengths.items()))]),
             ("anchors", ((anchor, list(around.exact.items()), list(around.masked)) for anchor, around in anchors)),
             ("holders", list(self._holders.items())),
         ]
@@ -177,7 +179,8 @@ class PatternIndex:
     def restore(self, name: str, entries: list[Any], offset: int) -> None:
         """Take back some entries of a section, of an index as of `offset`; `build` ends this."""
         if name == "patterns":
-            ((self._key, self._whole_lines),) = entries
+            ((self._key, lengths),) = entries
+            self._line_lengths.update(dict(lengths))
         elif name == "anchors":
             for anchor, exact, masked in entries:
                 around = self._around[self._number(anchor)]
@@ -247,6 +250,16 @@ class PatternIndex:
                     yield number, begin + at
                     at = piece.find(anchor, at + 1)
 
+    def _lines(self, log: BuildLog) -> Iterator[Hit]:
+        """The patterns that are a whole line, each at the first that it is."""
+        lengths = {length for length, count in self._line_lengths.items() if count}
+        found: set[str] = set()
+        for number, (line, body) in enumerate(log.lines) if lengths else ():
+            if len(line) - body in lengths and (text := line[body:]) not in found:
+                found.add(text)
+                if slots := self._held("line", text):
+                    yield Hit("exact", slots, text, Place(number, body, number, len(line)), is_alone=True)
+
     def _number(self, anchor: str) -> int:
         number = self._numbers.get(anchor)
         if number is None:
@@ -284,6 +297,11 @@ class PatternIndex:
     def _hash(self, kind: str, text: str) -> int:
         digest = hashlib.blake2b(f"{kind} {text}".encode("utf-8", "surrogatepass"), digest_size=8, key=self._key)
         return int.from_bytes(digest.digest(), "little")
+
+
+def _is_line(pattern: Pattern) -> bool:
+    """Whether it tells more where it is a whole line, or is found only there."""
+    return pattern.text != "" and (pattern.anchor is None or is_plain_word(pattern.text))
 
 
 def _make(start: int, anchors: Sequence[str]) -> _Automaton:

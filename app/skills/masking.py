@@ -6,7 +6,7 @@ Looked for in this order; what comes first takes its text, and nothing inside it
 |---|---|---|
 | itself | `<n>`, `<path>` … that stand in the message already | so that masking twice changes nothing |
 | `<path>` | `"x.py", line 12` | before quotes, which would leave the line number |
-| `<q>` | `'…'`, `"…"`, `` `…` ``: short, closed on its line, not an apostrophe | whatever is inside, it is one value |
+| `<q>` | `'…'`, `"…"`, `` `…` ``, `‘…’`, `“…”`, `«…»`: short, closed on its line, not an apostrophe | it is one value |
 | `<date>` | ISO, syslog, RFC 2822, common log, klog, time of day | before number, path (`1/2/2024`), IPv6 (`10:00:00`) |
 | `<url>` | with a scheme, `git@host:path`, `host.com/path` | before e-mail, host and path, which are its parts |
 | `<email>` | | before host |
@@ -96,7 +96,10 @@ def literals(masked: Masked) -> Iterator[tuple[int, int]]:
 
 _new = tuple.__new__  # 0.2 µs; `Cut(…)` costs 0.7, and there is one to each placeholder
 
-_TRIGGER = re.compile(r"""[0-9@/\\'"`<.](?<!\.(?!\w))""")
+_OPENING = "‘“«"
+"""Quotes that another character closes."""
+
+_TRIGGER = re.compile(rf"""[0-9@/\\'"`<.{_OPENING}](?<!\.(?!\w))""")
 """Where this finds nothing there is nothing to mask. It begins with a character class, which `re` skips to fast."""
 
 _SENTENCE_MARKS = {"<url>": ".,;:!?)]}", "<path>": ".", "<version>": "."}
@@ -141,10 +144,17 @@ def _quoted(quote: str) -> str:
     return rf"{quote}{_OPENS}(?![^{quote}\n]{{0,200}}<q>){inside}{quote}{_CLOSES}"
 
 
+def _between(opens: str, closes: str) -> str:
+    """The same between two different quotes, of which the second may also be an apostrophe."""
+    inside = rf"(?:[^{opens}{closes}\n]|(?<=\w){closes}(?=\w)){{1,200}}+"
+    return rf"{opens}{_OPENS}(?![^{closes}\n]{{0,200}}<q>){inside}{closes}{_CLOSES}"
+
+
 _KEPT = r"<(?:email|url|host|ip|uuid|hash|hex|path|date|duration|version|n|q)>"
 _FILE_AND_LINE = r'"[^"\n]{1,400}+", line \d++'
 _GNU_QUOTED = rf"`{_OPENS}[^`'<\n]{{1,200}}+'{_CLOSES}"
-_QUOTED = "|".join((*(_quoted(quote) for quote in "'\"`"), _GNU_QUOTED))
+_PAIRED = "|".join(_between(*pair) for pair in zip(_OPENING, "’”»", strict=True))
+_QUOTED = "|".join((*(_quoted(quote) for quote in "'\"`"), _GNU_QUOTED, _PAIRED))
 _DATE = "|".join(
     (
         rf"\d{{4}}[-/]\d\d[-/]\d\d(?:[T ]{_CLOCK}{_ZONE}|[T ]\d\d:\d\d{_ZONE}(?!:))?+(?![\w/\\<])",
@@ -248,7 +258,7 @@ _PLAIN = (
     rf" (?:(?![ \dADFJMNOS])|(?<!{_NAME_OF_DAY_OR_MONTH} ))"
     rf"|(?![ \w@/\\+~%$#]|\.[\w/\\]|:(?:[/\\]|(?<=localhost:)))(?<!{_NAME_OF_DAY_OR_MONTH}(?=,)))"
     # Marks that nothing can begin with.
-    r"|[^\w<\"'`/\\.~$@%+#:\[-]++|[-:.\[](?![\w./\\:-])"
+    rf"|[^\w<\"'`{_OPENING}/\\.~$@%+#:\[-]++|[-:.\[](?![\w./\\:-])"
 )
 _TOKEN = compile_possessive(
     # The plain parts go by inside the regular expression; then comes one kind, or else one word or mark is left alone.

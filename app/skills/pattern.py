@@ -6,8 +6,8 @@ make many of them end at the same place.
 
 Short patterns would match everything, so they must stand alone (documented in docs/reference/matching.md):
 
-* with fewer than `ANYWHERE` letters and digits, as whole words;
-* with fewer than `WORD`, or fewer than `ANCHOR_VARIETY` different characters, as a whole line;
+* with fewer than `ANYWHERE` letters and digits, or fewer than `ANCHOR_VARIETY` different characters, as whole words;
+* with fewer than `WORD` letters and digits, as a whole line;
 * a signature with fewer than `ANYWHERE` letters and digits that are not masked matches nothing.
 """
 
@@ -19,6 +19,7 @@ from typing import NamedTuple
 from app.skills.build_log import read_log
 from app.skills.masking import Masked, literals, mask
 from app.skills.regex import compile_possessive
+from app.skills.scripts import count_chinese
 
 ANCHOR_LENGTH = 16
 ANCHOR_VARIETY = 3
@@ -31,7 +32,7 @@ _SAMPLE = 64
 _CLEAN = compile_possessive(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
 """One line, single blanks, nothing that acts on a terminal."""
 
-_PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*")
+_PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*|[-+]?[0-9]+(?:[.,][0-9]+)*%?")
 _SHOUTED = frozenset(
     {"error", "errors", "err", "fail", "failed", "failure", "fatal", "warning", "warn", "panic", "abort", "killed"}
 )
@@ -41,7 +42,7 @@ _SHOUTED = frozenset(
 class Shape(NamedTuple):
     """Where a text stands around its anchor: `offset` characters before it, `length` characters and `lines` lines long.
 
-    `lines_before` of them end before the anchor's line. `whole_words` says that no letter or digit may touch it.
+    `lines_before` of them end before the anchor's line. `whole_words` says that it may not cut a word.
     """
 
     lines_before: int
@@ -65,8 +66,11 @@ def read_pattern(pattern: str) -> Pattern:
     """The pattern, cleaned as messages are: no escape sequences, runs of blanks as one."""
     text = cleaned(pattern)
     masked = mask(text)
-    if not _is_word(text) or len(set(text[:_SAMPLE])) < ANCHOR_VARIETY:
+    if not _is_word(text):
         return Pattern(text, masked.text, None, None, None)
+    if _is_monotonous(text):
+        short, at = _short_anchor(text)
+        return Pattern(text, masked.text, short, _shape(text, at, whole_words=True), None)
     whole_words = not _is_anywhere(text)
     anchor, masked_at = _anchor(masked)
     if anchor is None:
@@ -101,9 +105,22 @@ def _anchor(masked: Masked) -> tuple[str | None, int]:
     return None, 0
 
 
-def _telling(at_least: int) -> Callable[[str], object]:
-    """What finds so many letters and digits in a text: `weight` without counting on, in a tenth of its time."""
-    return re.compile(rf"(?:[\W_]*+[^\W_]){{{at_least}}}").match
+def _short_anchor(text: str) -> tuple[str, int]:
+    """An anchor for a text of one or two characters again and again, such as `404`: hardly any other ends where it does."""
+    start, end = max(_lines(text, 0), key=_length)
+    while not text[start].isalnum() and end - start > ANCHOR_VARIETY:
+        start += 1
+    return text[start : min(end, start + ANCHOR_VARIETY)], start
+
+
+def _is_monotonous(text: str) -> bool:
+    return len(set(text[:_SAMPLE])) < ANCHOR_VARIETY and len(set(text)) < ANCHOR_VARIETY
+
+
+def _telling(at_least: int) -> Callable[[str], bool]:
+    """Whether a text weighs so much: `weight` without counting on, in a tenth of its time."""
+    found = re.compile(rf"(?:[\W_]*+[^\W_]){{{at_least}}}").match
+    return lambda text: found(text) is not None or (not text.isascii() and weight(text) >= at_least)
 
 
 _is_word = _telling(WORD)
@@ -111,8 +128,8 @@ _is_anywhere = _telling(ANYWHERE)
 
 
 def weight(text: str) -> int:
-    """How many letters and digits a text has: how much it tells."""
-    return sum(map(str.isalnum, text))
+    """How many letters and digits a text has, Chinese characters twice: how much it tells."""
+    return sum(map(str.isalnum, text)) + count_chinese(text)
 
 
 def unmasked_weight(signature: str) -> int:
@@ -121,7 +138,7 @@ def unmasked_weight(signature: str) -> int:
 
 
 def is_plain_word(text: str) -> bool:
-    """Whether a text is one short word of everyday language, such as `error`, which says little wherever it stands."""
+    """Whether a text is one short everyday word or a number, such as `error` or `404`: it says little inside a line."""
     return len(text) < ANYWHERE and (_PLAIN_WORD.fullmatch(text) is not None or text.lower() in _SHOUTED)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from app.skills.build_log import BuildLog
 from app.skills.masking import Masked, mask
 from app.skills.pattern import Shape, to_masked, to_original
+from app.skills.scripts import cuts_word
 
 Ends = tuple[str, str]
 """The characters that texts of one shape begin with, and those that they end with."""
@@ -52,7 +53,7 @@ class Reading:
             end = start + length
             if start < 0 or end > size or text[start] not in begins or text[end - 1] not in ends:
                 continue
-            if not (whole_words and self._cuts_words(start, end)):
+            if not (whole_words and (cuts_word(text, start) or _cuts_end(text, end))):
                 yield shape, text[start:end]
 
     def masked(self, at: int, shapes: Iterable[Shape]) -> Iterator[tuple[Shape, str]]:
@@ -92,9 +93,6 @@ class Reading:
         column = at - self._starts[line]
         begins, view = self._piece(line, line, column, masked=True)
         return view.text, to_masked(view, column - begins)
-
-    def _cuts_words(self, start: int, end: int) -> bool:
-        return _cuts_word(self.text, start) or _cuts_word(self.text, end)
 
     def _block(self, at: int, shape: Shape, *, masked: bool) -> "_Block | None":
         """The lines that a text of that shape would take, and where in them it would start."""
@@ -153,9 +151,10 @@ class _Block(NamedTuple):
     text: str
 
     def cuts_words(self) -> bool:
-        """Whether a letter or digit goes on where the text begins or ends."""
+        """Whether a word goes on where the text begins or ends."""
         start, end = self.start, self.start + len(self.text)
-        return any(_cuts_word(_cut_out(self.pieces, max(0, at - 1), at + 1), min(at, 1)) for at in (start, end))
+        around = [_cut_out(self.pieces, max(0, at - 1), at + 1) for at in (start, end)]
+        return cuts_word(around[0], min(start, 1)) or _cuts_end(around[1], 1)
 
     def find(self, at: int, *, is_end: bool) -> tuple[int, int]:
         """The line and the column of a place in the block."""
@@ -173,8 +172,9 @@ def _around(text: str, column: int) -> tuple[int, int]:
     return begins and (blank + 1 or begins), ends
 
 
-def _cuts_word(text: str, at: int) -> bool:
-    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+def _cuts_end(text: str, end: int) -> bool:
+    """Whether a word goes on behind `end`. Digits behind a letter do not count: `error TS` stands in `error TS2304`."""
+    return cuts_word(text, end) and not (text[end].isdigit() and not text[end - 1].isdigit())
 
 
 def _cut_out(pieces: list[_Piece], start: int, end: int) -> str:

@@ -150,14 +150,17 @@ def _plainly(rows: list[dict[str, Any]], message: str) -> set[tuple[str, str]]:
 
 
 def _stands(pattern: str, text: str) -> bool:
-    if weight(pattern) < 3 or len(set(pattern)) < 3:
+    if weight(pattern) < 3:
         return pattern in text.split("\n")
     at = text.find(pattern)
     while at >= 0:
         end = at + len(pattern)
         alone = not (text[at - 1 : at].isalnum() and pattern[0].isalnum()) if at else True
-        alone = alone and not (text[end : end + 1].isalnum() and pattern[-1].isalnum())
-        if alone or weight(pattern) >= 8:
+        behind = text[end : end + 1]
+        alone = alone and not (
+            behind.isalnum() and pattern[-1].isalnum() and not behind.isdigit() > pattern[-1].isdigit()
+        )
+        if alone or (weight(pattern) >= 8 and len(set(pattern)) >= 3):
             return True
         at = text.find(pattern, at + 1)
     return False

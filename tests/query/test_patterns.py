@@ -16,7 +16,7 @@ from app.query import patterns
 from app.query.patterns import PatternIndex, TooManyPlaces
 from app.skills.build_log import BuildLog, read_log
 from app.skills.masking import mask
-from app.skills.pattern import Pattern, read_pattern, weight
+from app.skills.pattern import Pattern, is_plain_word, read_pattern, weight
 from tests.inside import run
 
 SIZE = 256 * 1024
@@ -73,16 +73,19 @@ def stands_at(pattern: Pattern, text: str) -> list[int]:
     """Where a pattern stands in a text, by the rules for short ones."""
     needle, last = pattern.text, len(text) - len(pattern.text)
     places = [at for at in range(last + 1) if text.startswith(needle, at)]
-    if weight(needle) < 3 or len(set(needle[:64])) < 3:
+    if weight(needle) < 3:
         return [at for at in places if f"\n{needle}\n" in f"\n{text}\n" and needle in text.split("\n")]
-    if weight(needle) >= 8:
+    if weight(needle) >= 8 and len(set(needle)) >= 3:
         return places
-    return [at for at in places if not _touched(text, at) and not _touched(text, at + len(needle))]
+    places = [at for at in places if not _cuts(text, at) and not _cuts(text, at + len(needle), is_end=True)]
+    alone = [at for at in places if f"\n{needle}\n" == f"\n{text}\n"[at : at + len(needle) + 2]]
+    return alone or places if is_plain_word(needle) else places
 
 
-def _touched(text: str, at: int) -> bool:
-    """Whether a place cuts a word."""
-    return 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+def _cuts(text: str, at: int, *, is_end: bool = False) -> bool:
+    """Whether a place cuts a word; digits behind a pattern that ends with a letter do not go on with it."""
+    cuts = 0 < at < len(text) and text[at - 1].isalnum() and text[at].isalnum()
+    return cuts and not (is_end and text[at].isdigit() and text[at - 1].isalpha())
 
 
 @small

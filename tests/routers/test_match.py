@@ -78,6 +78,30 @@ def test_better_kinds_and_longer_patterns_come_first(api: httpx.Client) -> None:
     assert all(better["score"] >= worse["score"] for better, worse in pairwise(matches))
 
 
+def test_plain_word_inside_a_line_comes_last_and_is_never_left_out(api: httpx.Client) -> None:
+    words = [word() for _ in range(5)]
+    plain = words[0][:6].lower()
+    skill = capture(api, pattern=plain)
+    similar = [capture(api, pattern=" ".join([*words, word()])) for _ in range(7)]
+    message = f"it is {plain} of {', '.join(reversed(words))} gone"
+    assert [kind for kind, _ in found(ask(api, message))] == ["similar"] * 4 + ["exact"]
+    assert found(ask(api, message))[-1] == ("exact", skill["id"])
+    assert [kind for kind, _ in found(ask(api, message, limit=1))] == ["similar"]
+    assert len(of(ask(api, message, limit=100), *similar)) == len(similar)
+
+
+def test_plain_word_on_a_line_of_its_own_comes_first(api: httpx.Client) -> None:
+    words = [word() for _ in range(5)]
+    plain = words[0][:6].lower()
+    skill = capture(api, pattern=plain)
+    capture(api, pattern=" ".join([*words, word()]))
+    message = f"it is {plain} of {', '.join(reversed(words))} gone\n  \x1b[31m{plain}\x1b[0m\n"
+    (first, second) = ask(api, message)
+    assert (first["kind"], first["skill"]["id"], first["span"]["line"]) == ("exact", skill["id"], 2)
+    assert first["matched"] == plain
+    assert (first["score"] >= 0.9, second["kind"]) == (True, "similar")
+
+
 def test_skill_that_worked_comes_before_those_with_the_same_pattern(api: httpx.Client) -> None:
     pattern = unique()
     skills = [capture(api, pattern=pattern) for _ in range(3)]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.skills.scripts import in_pairs
 from app.skills.words import with_code_words
 
 
@@ -99,7 +100,20 @@ def test_long_name_is_not_kept_whole(length: int, is_kept: bool) -> None:
 @given(st.text())
 def test_text_is_never_changed(text: str) -> None:
     found = with_code_words(text)
-    assert found == text or found.startswith(f"{text} ")
+    assert found == in_pairs(text) or found.startswith(f"{in_pairs(text)} ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("错误：无法打开文件", "错误 ： 无法 法打 打开 开文 文件"),
+        ("エラーE0308です。x", "エラ ラー E0308 です 。x"),
+        ("错 in English", "错 in English"),
+        ("naïve café über", "naïve café über"),
+    ],
+)
+def test_each_two_neighbours_are_a_word_where_no_blanks_are_written(text: str, words: str) -> None:
+    assert in_pairs(text).split() == words.split()
 
 
 @given(st.text(string.ascii_letters + string.digits + string.punctuation + " "))

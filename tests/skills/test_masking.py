@@ -22,6 +22,9 @@ CASES = [
     ),
     ('  File "/srv/app/main.py", line 12, in <module>', "  File <path>, in <module>"),
     ('  File "<stdin>", line 1, in <module>', "  File <path>, in <module>"),
+    ("error: ‘foo’ was not declared; did you mean ‘bar’?", "error: <q> was not declared; did you mean <q>?"),
+    ("can’t open “a b”, ‘it’s’, «x»", "can’t open <q>, <q>, <q>"),
+    ("open ‘a\nb’ a‘b’ ‘a’b ‘", "open ‘a\nb’ a‘b’ ‘a’b ‘"),
     ("IndexError: list index out of range", "IndexError: list index out of range"),
     (
         "ValueError: invalid literal for int() with base 10: 'abc'",
@@ -324,6 +327,7 @@ CASES = [
 
 # What comes out, and what one would wish for.
 WRONG = [
+    ("is the ٣ rd of １２", "is the ٣ rd of １２", "is the <n> rd of <n>"),
     ("python3.11: not found", "python3.11: not found", "python<version>: not found"),
     ("requires rustc 1.74 or newer", "requires rustc <n> or newer", "requires rustc <version> or newer"),
     ("matrix (64x512)", "matrix (64x512)", "matrix (<n>x<n>)"),
@@ -444,6 +448,13 @@ MESSAGES = st.lists(st.tuples(st.sampled_from(PIECES), GLUE), max_size=12).map(
     lambda pairs: "".join(map("".join, pairs))
 )
 ANY_TEXT = MESSAGES | st.lists(st.sampled_from(PIECES)).map("".join) | st.text()
+
+
+@settings(derandomize=True, max_examples=1_000)
+@given(st.lists(st.sampled_from([*"‘’“”«»a <.", "<q>", "12", "\n"])).map("".join))
+def test_mask_of_masked_typographic_quotes_changes_nothing(text: str) -> None:
+    masked = mask(text).text
+    assert mask(masked).text == masked
 
 
 @settings(derandomize=True, max_examples=1_000)

@@ -99,10 +99,31 @@ def test_pattern_of_fewer_than_three_letters_is_a_whole_line(text: str) -> None:
     assert read_pattern(text).anchor is None
 
 
-@pytest.mark.parametrize("text", ["aab", "a" * 64, "ab" * 32, "1111 1111"])
-def test_pattern_of_two_different_characters_is_a_whole_line(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "anchor"),
+    [
+        ("404", "404"),
+        ("SSL", "SSL"),
+        ("a" * 64, "aaa"),
+        ("ab" * 32, "aba"),
+        ("1111 1111", "111"),
+        ("-" * 40 + "aaa" + "-" * 40, "aaa"),
+        ("a\nb\nab", "ab"),
+        ("超时", "超时"),
+    ],
+)
+def test_pattern_of_two_different_characters_is_whole_words_with_a_short_anchor(text: str, anchor: str) -> None:
     pattern = read_pattern(text)
-    assert (pattern.anchor, pattern.exact, pattern.masked) == (None, None, None)
+    assert (pattern.anchor, pattern.masked) == (anchor, None)
+    assert pattern.exact is not None
+    assert pattern.exact.whole_words
+
+
+def test_pattern_that_begins_with_a_long_rule_is_found_anywhere() -> None:
+    pattern = read_pattern(f"{'=' * 65}\nERROR: AddressSanitizer: heap-use-after-free")
+    assert pattern.anchor == "heap-use-after-f"
+    assert pattern.exact is not None
+    assert not pattern.exact.whole_words
 
 
 @pytest.mark.parametrize(
@@ -147,7 +168,7 @@ def test_placeholders_in_a_pattern_are_no_letters_of_its_signature() -> None:
     assert read_pattern("<duration> <version> abc").masked is None
 
 
-@pytest.mark.parametrize(("text", "expected"), [("", 0), ("a-1 é!", 3), ("<n>", 1)])
+@pytest.mark.parametrize(("text", "expected"), [("", 0), ("a-1 é!", 3), ("<n>", 1), ("a超时", 5)])
 def test_weight_counts_letters_and_digits(text: str, expected: int) -> None:
     assert weight(text) == expected
 
@@ -166,9 +187,14 @@ def test_unmasked_weight_leaves_placeholders_out() -> None:
         ("E0308", False),
         ("FooBar", False),
         ("a b", False),
+        ("404", True),
+        ("-1.5%", True),
+        ("1.2.3.4", True),
+        ("v1", False),
+        ("超时", False),
     ],
 )
-def test_plain_word_is_one_short_word_of_everyday_language(text: str, expected: bool) -> None:
+def test_plain_word_is_one_short_word_of_everyday_language_or_a_number(text: str, expected: bool) -> None:
     assert is_plain_word(text) is expected
 
 

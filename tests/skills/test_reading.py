@@ -81,6 +81,28 @@ def test_short_text_that_stands_alone_is_found(message: str) -> None:
     assert len(exact(message, "E0308")) == 1
 
 
+@pytest.mark.parametrize(
+    ("message", "pattern"),
+    [
+        ("a.ts(1,2): error TS2304: no", "error TS"),
+        ("GET / HTTP/1.1 404 Not Found", "404"),
+        ("错误：无法打开文件", "无法打开"),
+        ("连接超时。", "超时"),
+        ("发生OOM错误", "OOM"),
+    ],
+)
+def test_short_text_is_found_where_it_cuts_no_word(message: str, pattern: str) -> None:
+    assert len(exact(message, pattern)) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "pattern"),
+    [("killed by SIGSEGV", "(SIG"), ("1404", "404"), ("404ms", "404"), ("baaab", "aaa"), ("exit 137", "exit 1")],
+)
+def test_short_text_is_not_found_where_it_cuts_a_word(message: str, pattern: str) -> None:
+    assert exact(message, pattern) == []
+
+
 @pytest.mark.parametrize("stamp", ["", "2026-01-01T00:00:01Z "])
 def test_short_text_of_several_lines_that_letters_touch_is_not_found(stamp: str) -> None:
     assert exact(f"{stamp}xfoo\n{stamp}barx", "foo\nbar") == []
