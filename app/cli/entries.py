@@ -51,6 +51,8 @@ def read_entry(raw: bytes | msgspec.Raw) -> Entry:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EntryRefused(f"not JSON: {error}") from error
+    except RecursionError as error:
+        raise EntryRefused("nested too deeply") from error
     if not isinstance(value, dict):
         raise EntryRefused("an entry must be a JSON object")
     fields = {name: field for name, field in value.items() if field not in ("", None)}

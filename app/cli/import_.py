@@ -34,7 +34,7 @@ def import_(
     agent: Agent = None,
     url: Url = None,
 ) -> int:
-    """Capture the skills of JSON files: {"skills":[...]}, an array, or NDJSON.
+    """Capture the skills of JSON files: {"skills":[...]}, an array, NDJSON, or a single skill.
 
     Of a folder its .json, .ndjson and .jsonl files are read, in the order of their names.
 

@@ -1,4 +1,4 @@
-"""Where an import reads from: files, folders and standard input; {"skills":[...]}, arrays and NDJSON.
+"""Where an import reads from: files, folders and standard input; {"skills":[...]}, arrays, NDJSON, or a single skill.
 
 A source is mapped into memory, not read, and can be gone through twice: once to count, once to send.
 """
@@ -97,7 +97,7 @@ def _map(file: IO[bytes]) -> Data:
 
 
 class _Document(msgspec.Struct):
-    skills: list[msgspec.Raw]
+    skills: list[msgspec.Raw] | msgspec.UnsetType = msgspec.UNSET
 
 
 def _document(name: str, data: Data) -> list[msgspec.Raw]:
@@ -105,9 +105,12 @@ def _document(name: str, data: Data) -> list[msgspec.Raw]:
     try:
         if _first_byte(data) == b"[":
             return msgspec.json.decode(text, type=list[msgspec.Raw])
-        return msgspec.json.decode(text, type=_Document).skills
+        skills = msgspec.json.decode(text, type=_Document).skills
+        return [msgspec.json.decode(text, type=msgspec.Raw)] if skills is msgspec.UNSET else skills
+    except RecursionError as error:
+        raise CINError(f"{name} is nested too deeply.") from error
     except msgspec.ValidationError as error:
-        raise CINError(f'{name} is neither {{"skills":[...]}}, an array nor NDJSON: {error}.') from error
+        raise CINError(f'{name} is neither a skill, {{"skills":[...]}}, an array nor NDJSON: {error}.') from error
     except msgspec.DecodeError as error:
         raise CINError(f"{name} is not JSON: {error}.") from error
 
@@ -129,7 +132,7 @@ def _object(line: bytes) -> dict[str, msgspec.Raw] | None:
     """The object that is the whole line, if it is one."""
     try:
         return msgspec.json.decode(line, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

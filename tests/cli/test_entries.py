@@ -81,7 +81,9 @@ def test_entry_with_a_wrong_field_is_refused_by_its_name(fields: dict[str, objec
         read(**fields)
 
 
-@pytest.mark.parametrize("raw", [b"{", b"[]", b'"x"', b'{"a": "\xff"}', b'{"a": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "raw", [b"{", b"[]", b'"x"', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b'{"a": ' * 3_000 + b"1" + b"}" * 3_000]
+)
 def test_entry_that_is_no_object_is_refused(raw: bytes) -> None:
     with pytest.raises(EntryRefused):
         read_entry(raw)

@@ -38,6 +38,24 @@ def test_source_of_any_shape_gives_its_entries(tmp_path: Path, content: bytes) -
     assert survey(find_sources([str(file)])).total == 2
 
 
+@pytest.mark.parametrize(
+    "content", [msgspec.json.encode(ENTRIES[0]), msgspec.json.format(msgspec.json.encode(ENTRIES[0]))]
+)
+def test_source_may_be_a_single_skill(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "skill.json"
+    file.write_bytes(content)
+    assert read(file) == ENTRIES[:1]
+
+
+@pytest.mark.parametrize("name", ["skills.json", "skills.ndjson"])
+def test_line_that_is_nested_without_end_spoils_no_other(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    nested = b'{"metadata": ' + b'{"a": ' * 3_000 + b"1" + b"}" * 3_001
+    file.write_bytes(LINES + b"\n" + nested)
+    (source,) = find_sources([str(file)])
+    assert [raw for _, raw in source.entries()] == [*LINES.split(b"\n"), nested]
+
+
 def test_source_names_the_place_of_each_entry(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(msgspec.json.encode(ENTRIES))
     (tmp_path / "b.ndjson").write_bytes(b"\n" + LINES)
@@ -69,7 +87,9 @@ def test_pipe_is_a_source_as_a_file_is(content: bytes) -> None:
     assert [msgspec.json.decode(raw) for source in sources for _, raw in source.entries()] == ENTRIES
 
 
-@pytest.mark.parametrize("content", [b"", b'{"skills": 1}', b"[1", b"plain words", b'{\n"skills": [}'])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"skills": 1}', b"[1", b"plain words", b'{\n"skills": [}', b"[" * 3_000 + b"]" * 3_000]
+)
 def test_source_that_holds_no_list_of_skills_says_so(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "skills.json"
     file.write_bytes(content)
