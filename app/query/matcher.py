@@ -119,12 +119,11 @@ class Matcher:
 
         return await self._answer(index, question.key(self._network.id), look, find, question.filters)
 
-    async def having_all(self, question: SearchQuestion, most: int) -> list[str]:
-        """The ids of the newest skills that have all of the words, at most so many. Raises `Unavailable`."""
+    async def having_all(self, question: SearchQuestion) -> frozenset[str]:
+        """The ids of the skills that have all of the words. Raises `Unavailable`."""
         index = await self._follower.current()
         plan = index.words.plan(question.words, _EVERY, _EVERY)
-        slots = index.words.having_all(plan, most, question.filters)
-        return [known.document["id"] for slot in slots if (known := index.get(slot))]
+        return index.ids(index.words.having_all(plan, question.filters))
 
     async def _answer(
         self,

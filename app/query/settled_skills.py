@@ -115,12 +115,12 @@ class SettledSkills:
             found = self._frequencies[word] = self._searcher.doc_freq("text", word)
         return found
 
-    def having_all(self, words: Sequence[str], count: int, facets: Sequence[Sequence[str]]) -> list[Slot]:
-        """The newest living skills that have all of the words, `count` of them or more if there are so many."""
+    def having_all(self, words: Sequence[str], facets: Sequence[Sequence[str]]) -> list[Slot]:
+        """The skills that have all of the words, dead ones too."""
         terms = [Query.const_score_query(Query.term_query(self._schema, "text", word), 0.0) for word in words]
         query = Query.boolean_query([(Occur.Must, each) for each in (*terms, *self._filters(facets))])
-        hits = self._searcher.search(query, count + len(self.dead), count=False, order_by_field="slot").hits
-        return [slot for slot, _ in hits if slot not in self.dead]
+        most = max(1, self._searcher.num_docs)
+        return [slot for slot, _ in self._searcher.search(query, most, count=False, order_by_field="slot").hits]
 
     def best(
         self, plan: Plan, count: int, facets: Sequence[Sequence[str]], after: Scored | None, at_least: float

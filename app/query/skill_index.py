@@ -8,6 +8,7 @@ A skill's slot is the offset of the event that last changed it.
 """
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -71,6 +72,9 @@ class Used(NamedTuple):
 
 
 _NEVER = Used(1, 0)
+
+_CHEAPER_BY = 200
+"""How much faster it is to look at a skill's slot than to read the skill."""
 
 
 class SkillIndex:
@@ -201,6 +205,13 @@ class SkillIndex:
             document = cast(SkillDocument, {**document, **told})
             raw = dump(document)
         return Known(slot, document, raw)
+
+    def ids(self, slots: Collection[Slot]) -> frozenset[str]:
+        """The ids of the skills that are still what they were at these offsets."""
+        if len(slots) < len(self._slots) / _CHEAPER_BY:
+            return frozenset(known.document["id"] for slot in slots if (known := self.get(slot)))
+        wanted = frozenset(slots)
+        return frozenset(skill_id for skill_id, slot in self._slots.items() if slot in wanted)
 
     def is_still(self, skill_id: str, slot: Slot, captures: int, usage_count: int) -> bool:
         """Whether the skill is still what it was at that offset, and has no newer counters than those. Older ones it may

@@ -1,6 +1,5 @@
 """Reading skills: one by id, its versions, and lists by filter and sort. Every answer is one snapshot of the database."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -25,8 +24,11 @@ _SORTED_BY: dict[Sort, "sa.Column[Any] | None"] = {
 }
 
 
-MOST_IDS = 900
-"""Ids that a list can be narrowed to: SQLite before 3.32 takes 999 bound values in one statement."""
+_MOST_IDS = 900
+"""Ids that a statement can name: SQLite before 3.32 takes 999 bound values."""
+
+_WALKED = 5_000
+"""Skills that are gone through at once, in 10 ms, to find those with some of many ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class SkillReader:
         return found[0]
 
     async def list(
-        self, network: Network, query: SkillQuery, *, limit: int, cursor: str | None, ids: Sequence[str] | None = None
+        self, network: Network, query: SkillQuery, *, limit: int, cursor: str | None, ids: frozenset[str] | None = None
     ) -> SkillPage:
         """One page, of the skills with these `ids` if given.
 
@@ -99,7 +101,8 @@ class SkillReader:
         def read(connection: Connection) -> SkillPage:
             statement = select_page(network.id, query, after, limit + 1)
             if ids is not None:
-                statement = statement.where(SKILL.c.id.in_(ids))
+                few = ids if len(ids) <= _MOST_IDS else _walk(connection, network.id, query, after, ids, limit + 1)
+                statement = statement.where(SKILL.c.id.in_(few))
             rows = connection.execute(statement).mappings().all()
             skills = [cast(SkillRow, dict(row)) for row in rows[:limit]]
             more = str(_cursor_after(query, skills[-1])) if len(rows) > limit else None
@@ -128,6 +131,24 @@ def select_page(network_id: int, query: SkillQuery, after: Cursor | None, limit:
     if place:
         statement = statement.where(sa.tuple_(*order) < sa.tuple_(*(_literal(value) for value in place)))
     return statement.order_by(*(column.desc() for column in order)).limit(limit)
+
+
+def _walk(
+    connection: Connection, network_id: int, query: SkillQuery, after: Cursor | None, ids: frozenset[str], count: int
+) -> list[str]:
+    """The first of these ids behind the cursor, `count` of them: with so many it is not far to go."""
+    by = _SORTED_BY[query.sort]
+    columns = [SKILL.c.id] if by is None else [SKILL.c.id, by]
+    found: list[str] = []
+    while len(found) < count:
+        walked = select_page(network_id, query, after, _WALKED).with_only_columns(*columns)
+        rows = connection.execute(walked).all()
+        found += [row[0] for row in rows if row[0] in ids]
+        if len(rows) < _WALKED:
+            break
+        skill_id, *values = rows[-1]
+        after = Cursor(query.question, values[0] if values else None, skill_id)
+    return found[:count]
 
 
 def _literal(value: object) -> "sa.ColumnElement[Any]":

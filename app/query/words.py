@@ -175,16 +175,15 @@ class WordIndex:
         found += self._settled.best(plan, count, facets, after, at_least)
         return sorted((each for each in found if each.score >= at_least), reverse=True)[:count]
 
-    def having_all(self, plan: Plan, count: int, facets: Sequence[Sequence[str]] = ()) -> list[Slot]:
-        """The newest skills that have every word of the plan, `count` at most."""
+    def having_all(self, plan: Plan, facets: Sequence[Sequence[str]] = ()) -> list[Slot]:
+        """The skills that have every word of the plan, the newest first."""
         if not plan.weights or plan.unknown:
             return []
         self._read()
         words = [word for word, _ in plan.weights]
-        recent = [slot for part in self._beside() for slot in part.having_all(words, facets)]
-        found = {slot for slot in recent if slot not in self._settled.dead}
-        found.update(self._settled.having_all(words, count, facets))
-        return sorted(found, reverse=True)[:count]
+        found = {slot for part in self._beside() for slot in part.having_all(words, facets)}
+        found.update(self._settled.having_all(words, facets))
+        return sorted(found - self._settled.dead, reverse=True)
 
     def document(self, slot: Slot) -> bytes | None:
         """What was added with a skill."""

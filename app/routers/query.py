@@ -31,7 +31,7 @@ from app.query.clocks import skill_key
 from app.query.question import MESSAGE_BYTES, MatchQuestion, SearchQuestion
 from app.query.recent_lists import ListedSkills
 from app.query.rendering import as_json, as_text
-from app.query.skill_reader import MOST_IDS, SkillQuery
+from app.query.skill_reader import SkillQuery
 from app.routers.bodies import JSON, TEXT, read_body
 from app.routers.plain_route import PlainRoute, query_parameters, read_parameters
 from app.skills.document import skill_json, version_json
@@ -234,7 +234,7 @@ async def _list(
     query = SkillQuery(sort, params.status, params.error_type, params.agent, tuple(params.tag), params.q)
 
     async def read() -> ListedSkills:
-        ids = await here.matcher.having_all(question, MOST_IDS) if params.q is not None else None
+        ids = await here.matcher.having_all(question) if params.q is not None else None
         found_at = here.follower.offset
         page = await here.reader.list(here.network, query, limit=params.limit, cursor=params.cursor, ids=ids)
         skills = b",".join(skill_json(skill, here.network.label) for skill in page.skills)

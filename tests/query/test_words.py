@@ -74,7 +74,7 @@ def test_skill_scores_the_same_wherever_it_is(
     assert half.plan(question, 16, 20_000) == settled.plan(question, 16, 20_000) == plan
     found = recent.best(plan, 100)
     assert half.best(plan, 100) == settled.best(plan, 100) == found
-    assert half.having_all(plan, 100) == settled.having_all(plan, 100) == recent.having_all(plan, 100)
+    assert half.having_all(plan) == settled.having_all(plan) == recent.having_all(plan)
 
 
 @few
@@ -169,19 +169,18 @@ def test_facets_must_all_hold(
     skills = [make_words("server", facets=each) for each in (("tag:a", "agent:x"), ("tag:b",), ("tag:a",), ())]
     index = index_of(skills, settle_after)
     assert ask(index, "server", *facets) == expected
-    assert index.having_all(index.plan("server", 16, 20_000), 100, facets) == expected
+    assert index.having_all(index.plan("server", 16, 20_000), facets) == expected
 
 
 @pytest.mark.parametrize("settle_after", [None, 3])
 @pytest.mark.parametrize(
-    ("text", "count", "expected"),
-    [("server", 9, [3, 2, 1]), ("server", 2, [3, 2]), ("port server", 9, [3, 1]), ("port nowhere", 9, []), ("", 9, [])],
+    ("text", "expected"), [("server", [3, 2, 1]), ("port server", [3, 1]), ("port nowhere", []), ("", [])]
 )
-def test_having_all_is_the_newest_with_every_word(
-    small_parts: None, settle_after: int | None, text: str, count: int, expected: list[int]
+def test_having_all_is_every_skill_with_every_word_the_newest_first(
+    small_parts: None, settle_after: int | None, text: str, expected: list[int]
 ) -> None:
     index = index_of([make_words("server", text="port"), make_words("server"), make_words("port server")], settle_after)
-    assert index.having_all(index.plan(text, 16, 20_000), count) == expected
+    assert index.having_all(index.plan(text, 16, 20_000)) == expected
 
 
 @pytest.mark.parametrize("settle_after", [None, 1, 2, 3])
@@ -189,7 +188,7 @@ def test_dead_skill_is_found_no_longer(small_parts: None, settle_after: int | No
     skills = [make_words("server")] * 3
     index = index_of(skills, settle_after)
     index.remove(2, skills[1], 4)
-    assert ask(index, "server") == index.having_all(index.plan("server", 16, 20_000), 9) == [3, 1]
+    assert ask(index, "server") == index.having_all(index.plan("server", 16, 20_000)) == [3, 1]
     assert (len(index), index.dead) == (2, 1)
 
 
@@ -271,7 +270,7 @@ def test_no_question_fails(question: str) -> None:
     index = _KEPT
     plan = index.plan(question, 16, 20_000)
     index.best(plan, 3)
-    index.having_all(plan, 3)
+    index.having_all(plan)
     index.forms(question, plan)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.query import skill_reader
 from tests.factories import make_skill
 from tests.inside import Inside, application, run, within
 from tests.routers.answers import ask_at_once, capture, offset, places, problem
@@ -212,7 +213,7 @@ def test_confidence_decides_among_equals_and_then_what_is_newer(tmp_path: Path) 
 )
 @pytest.mark.parametrize("limit", [2, 100])
 def test_other_sorts_are_of_the_skills_that_have_all_words(
-    tmp_path: Path, sort: str | None, found: list[str], limit: int
+    either_way: None, tmp_path: Path, sort: str | None, found: list[str], limit: int
 ) -> None:
     async def look(cin: Inside) -> list[str]:
         ids = [
@@ -230,6 +231,14 @@ def test_other_sorts_are_of_the_skills_that_have_all_words(
         assert found_here == found
     else:  # confidence orders a page; pages follow each other by words alone
         assert sorted(found_here) == sorted(found)
+
+
+@pytest.fixture(params=["named", "walked"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skills with all words are few enough to be named to the database, or so many that it is gone through."""
+    if request.param == "walked":
+        monkeypatch.setattr(skill_reader, "_MOST_IDS", 0)
+        monkeypatch.setattr(skill_reader, "_WALKED", 3)
 
 
 # Filters
@@ -347,7 +356,9 @@ async def walk(cin: Inside, query: JSON, between: Callable[[], Awaitable[object]
 
 @pytest.mark.parametrize("sort", ["relevance", "newest", "usage", "confidence"])
 @pytest.mark.parametrize("query", [{}, {"tag": "even"}], ids=str)
-def test_walk_shows_each_skill_once_while_others_are_captured(tmp_path: Path, sort: str, query: JSON) -> None:
+def test_walk_shows_each_skill_once_while_others_are_captured(
+    either_way: None, tmp_path: Path, sort: str, query: JSON
+) -> None:
     async def look(cin: Inside) -> list[str]:
         bodies = [
             make_skill(name=f"s-{n}", pattern=f"refused number {n}", tags=["odd" if n % 2 else "even"])
@@ -368,6 +379,16 @@ def test_walk_shows_each_skill_once_while_others_are_captured(tmp_path: Path, so
     whole = {f"s-{n}" for n in range(0, 250, 2 if query else 1)}
     assert whole <= set(walked)
     assert len(walked) == len(set(walked))
+
+
+def test_other_sorts_leave_none_out_however_many_have_the_words(tmp_path: Path) -> None:
+    async def look(cin: Inside) -> list[str]:
+        for first in (0, 1_000):
+            bodies = [make_skill(name=f"s-{n}", pattern=f"refused number {n}") for n in range(first, first + 1_000)]
+            await cin.client.post("/skills/batch", json=bodies)
+        return await walk(cin, {"q": "refused", "sort": "newest", "limit": 100})
+
+    assert inside(tmp_path, look) == [f"s-{n}" for n in reversed(range(2_000))]
 
 
 def test_walk_leaves_out_what_is_retired_and_nothing_else(tmp_path: Path) -> None:
