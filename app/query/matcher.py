@@ -6,6 +6,7 @@ that? If not, it is found anew. What is looked at is looked at once for each req
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import orjson
@@ -38,6 +39,9 @@ _POINTED_AT = 100
 
 _INLINE_LOOKS = 5_000
 """Places and shapes that are looked at on the event loop, in as much time."""
+
+_MEANWHILE = ThreadPoolExecutor(2, "cin-telling")
+"""Finds the lines that tell while patterns are sought, which lets go of the interpreter."""
 
 Render = Callable[[Sequence[Match]], Rendered]
 
@@ -186,10 +190,12 @@ async def _find_patterns(patterns: PatternIndex, question: MatchQuestion) -> lis
 
 
 def _read_and_find(patterns: PatternIndex, question: MatchQuestion) -> list[Hit]:
-    hits = patterns.find(question.log)
-    # Read here as well, for that takes a while too: the lines that tell, and those that an answer may point at.
+    log = question.log
+    # Read here as well, for that takes a while too: the lines that tell, meanwhile, and those that an answer may point at.
+    telling = _MEANWHILE.submit(lambda: question.telling)
+    hits = patterns.find(log)
+    telling.result()
     places = {hit.place.line for hit in hits[:_POINTED_AT]} | set(question.telling_lines[:_POINTED_AT])
     for line in places:
-        question.log.span(line, 0, 0)
-    _ = question.telling
+        log.span(line, 0, 0)
     return hits

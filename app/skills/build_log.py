@@ -27,11 +27,12 @@ class Line(NamedTuple):
 
 
 class BuildLog:
-    """A log as it was sent, and its lines as they read."""
+    """A log as it was sent, and its lines as they read; `text` is all of them."""
 
-    def __init__(self, sent: str, lines: list[Line]) -> None:
+    def __init__(self, sent: str, lines: list[Line], text: str) -> None:
         self.sent = sent
         self.lines = lines
+        self.text = text
         self._sources: dict[int, _Source] = {}
 
     def span(self, line: int, start: int, end: int) -> tuple[int, int]:
@@ -77,14 +78,15 @@ class _Source(NamedTuple):
 
 def read_log(sent: str) -> BuildLog:
     """The lines of a log or of a single message; a newline at the end begins no line."""
-    texts = _readable(sent).split("\n")
+    text = _readable(sent)
     if sent.endswith("\n"):
-        texts.pop()
+        text = text[:-1]
+    texts = text.split("\n")
     if len(texts) == 1:
-        return BuildLog(sent, [Line(texts[0], 0)])
+        return BuildLog(sent, [Line(text, 0)], text)
     body_of = _PREFIX.match
-    known = {text: _new(Line, (text, m.end() if (m := body_of(text)) else 0)) for text in dict.fromkeys(texts)}
-    return BuildLog(sent, [known[text] for text in texts])
+    known = {each: _new(Line, (each, m.end() if (m := body_of(each)) else 0)) for each in dict.fromkeys(texts)}
+    return BuildLog(sent, [known[each] for each in texts], text)
 
 
 def _readable(sent: str) -> str:

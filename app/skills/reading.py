@@ -31,7 +31,7 @@ class Reading:
 
     def __init__(self, log: BuildLog) -> None:
         self._lines = log.lines
-        self.text = "\n".join([line.text for line in log.lines])
+        self.text = log.text
         self._starts = list(accumulate((len(line.text) + 1 for line in log.lines), initial=0))
         self._has_prefixes = any(line.body for line in log.lines)
         self._pieces: dict[tuple[int, int, bool], _Piece] = {}
