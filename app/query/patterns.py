@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -146,12 +146,13 @@ class PatternIndex:
         reading = Reading(log)
         looks = 0
         looks_at: defaultdict[int, int] = defaultdict(int)
+        spent: set[int] = set()
         found: dict[tuple[str, str], Hit] = {}
-        for number, at in self._places(reading.text):
+        for number, at in self._places(reading.text, spent):
             around = self._around[number]
-            if looks_at[number] > MOST_LOOKS_AT_ONE:
-                continue
             looks_at[number] += around.looks
+            if looks_at[number] > MOST_LOOKS_AT_ONE:
+                spent.add(number)
             looks += around.looks
             if at_once is not None and looks > at_once:
                 raise TooManyPlaces
@@ -235,18 +236,20 @@ class PatternIndex:
         after = [each for each in self._automata if each.start >= made.end]
         self._automata = [*before, made, *after]
 
-    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+    def _places(self, text: str, spent: Container[int]) -> Iterator[tuple[int, int]]:
+        """The anchors in a text and where they stand, without those that are `spent` by then."""
         automata = self._automata  # read once: another thread may put others in their place
         first_fresh = automata[-1].end if automata else 0
         fresh = self._anchors[first_fresh:]
         for begin, piece, found in _searched(text, automata):
             for automaton, hits in zip(automata, found, strict=True):
                 for index, at, _ in hits:
-                    if at < _PIECE:
-                        yield automaton.start + index, begin + at
+                    number = automaton.start + index
+                    if at < _PIECE and number not in spent:
+                        yield number, begin + at
             for number, anchor in enumerate(fresh, first_fresh):
                 at = piece.find(anchor)
-                while 0 <= at < _PIECE:
+                while 0 <= at < _PIECE and number not in spent:
                     yield number, begin + at
                     at = piece.find(anchor, at + 1)
 

@@ -46,8 +46,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, lis
     )
     skills = [
         make_skill(pattern=shapes[n % len(shapes)].format(word(), word()[: 3 + n % 5]), error_type=f"E{n % 50}Error")
-        for n in range(2_000)
-    ]
+        for n in range(1_990)
+    ] + [make_skill(pattern=letters * n) for letters in ("a", "12") for n in (3, 4, 5, 20, 40)]
     with Server(tmp_path_factory.mktemp("full")) as server, httpx.Client(base_url=server.url, timeout=20) as client:
         for start in (0, 1_000):
             client.post("/skills/batch", json=skills[start : start + 1_000])
