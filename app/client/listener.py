@@ -57,6 +57,7 @@ class Listener:
         self._inbox: deque[str] = deque()
         self._link: Link | None = None
         self._sending = threading.Lock()
+        self._taking = threading.Lock()
         self._left_some = False  # events that nobody wanted yet: they are asked for again when somebody does
         self._at_once = False
         self._closing = threading.Event()
@@ -108,14 +109,21 @@ class Listener:
 
     def close(self, timeout_seconds: float) -> None:
         """End the connection and the thread, as far as it does so in time; the last position is told."""
-        self._closing.set()
-        link = self._link
-        if link is not None:
+        deadline = time.monotonic() + timeout_seconds
+        # What callbacks are seeing just now counts as well, unless one of them is who closes.
+        is_between = not self.is_current_thread and self._taking.acquire(timeout=timeout_seconds)
+        try:
             if self.connected.is_set() and (position := self._ledger.due) is not None:
                 self._say(messages.acknowledge(position))
-            link.close()
+            self._closing.set()
+            link = self._link
+            if link is not None:
+                link.close()
+        finally:
+            if is_between:
+                self._taking.release()
         if not self.is_current_thread:
-            self._thread.join(timeout_seconds)
+            self._thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         try:
@@ -150,7 +158,10 @@ class Listener:
         while not self._closing.is_set():
             text = self._inbox.popleft() if self._inbox else link.receive(self._receive_seconds(silent_at))
             if text is not None:
-                self._take(text)
+                with self._taking:
+                    if self._closing.is_set():
+                        return
+                    self._take(text)
                 silent_at = time.monotonic() + SILENCE_SECONDS
             elif time.monotonic() >= silent_at:
                 raise ConnectionFailed(self._address.url, f"nothing came for {SILENCE_SECONDS:g} s", sent=True)
