@@ -18,9 +18,8 @@ MOST_MESSAGE_CHARACTERS = 65_536
 _ANYWHERE = 8  # letters and digits that a pattern needs to be looked for inside words
 _WORD = 3
 
-_PLAIN_WORD = re.compile(
-    r"[A-Z]?[a-z]{0,6}|[-+]?[0-9]+(?:[.,][0-9]+)*%?|ERRORS?|ERR|FAIL(?:ED|URE)?|FATAL|WARN(?:ING)?|PANIC|ABORT|KILLED"
-)
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*%?")
+_SHOUTED = re.compile(r"ERRORS?|ERR|FAIL(?:ED|URE)?|FATAL|WARN(?:ING)?|PANIC|ABORT|KILLED")
 _VARIES = re.compile(
     r"""(?<!\w)(?:'[^'\n]{0,200}'|"[^"\n]{0,200}"|`[^`\n]{0,200}`)(?!\w)"""
     r"|(?<![\w.~:/-])(?:\w{1,16}:/)?[\w.~-]{0,100}/[^\s'\"`]*"
@@ -126,9 +125,16 @@ def _stands_in(known: _Known, text: str) -> bool:
     if known.pattern not in text or not known.pattern:
         return False
     # A plain word or a number says little inside a line, where the server ranks it last.
-    if known.weight < _WORD or _PLAIN_WORD.fullmatch(known.pattern):
+    if known.weight < _WORD or _is_plain(known.pattern):
         return known.pattern in text.splitlines()
     return re.search(rf"(?<![^\W_]){re.escape(known.pattern)}(?![^\W_])", text) is not None
+
+
+def _is_plain(pattern: str) -> bool:
+    if len(pattern) >= _ANYWHERE:
+        return False
+    is_word = pattern.isalpha() and (pattern.islower() or pattern.istitle())
+    return is_word or (_NUMBER.fullmatch(pattern) or _SHOUTED.fullmatch(pattern)) is not None
 
 
 def _rank(known: _Known, error_type: str | None) -> tuple[int, bool, float]:

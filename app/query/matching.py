@@ -1,7 +1,7 @@
 """Matching: from a message and an index to the skills that fit, best first, each with where and why."""
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -92,15 +92,15 @@ def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit]
     is_open = sum(len(hit.slots) for hit in hits if hit.kind == "exact") < question.limit
     scored = by_words() if is_open else None
     standing = {each.known.slot: each for each in _standing(index, question, hits, "exact", _ALTERNATIVES)}
-    telling = [each.place for each in standing.values() if each.place and not each.candidate.is_plain]
+    telling = [each for each in standing.values() if not each.candidate.is_plain]
     floor = math.inf
     if len(telling) < question.limit:
         scored = by_words() if scored is None else scored
         floor = scored[-1].score if len(scored) == question.limit + _MORE else _least_telling(plan)
-        # What is known exactly need not also be answered by the same error with other names in it.
-        open_hits = [hit for hit in hits if not any(_overlap(hit.place, place) for place in telling)]
+        masked = {hit.text: hit for hit in hits if hit.kind == "masked"}
+        known_exactly = {text for text, hit in masked.items() if any(_is_known(hit, each) for each in telling)}
         others = [each for each in scored if each.slot not in standing]
-        for each in _near(index, question, open_hits, plan, others):
+        for each in _near(index, question, masked, known_exactly, plan, others):
             standing.setdefault(each.known.slot, each)
     ranked = list(standing.values())
     best = _best([ranked[place] for place in rank([each.candidate for each in ranked])], question.limit)
@@ -110,10 +110,10 @@ def find_matches(index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit]
 
 
 def _best(ranked: Sequence[_Standing], limit: int) -> list[_Standing]:
-    """The first of them; where plain words do not come so far, the best of these in the last place: it does stand there."""
+    """The first of them; where plain words do not come so far, the best of these in place of the last that is similar."""
     best = list(ranked[:limit])
     plain = next((each for each in ranked[limit:] if each.candidate.is_plain), None)
-    if plain and limit > 1 and not any(each.candidate.is_plain for each in best):
+    if plain and limit > 1 and best[-1].candidate.kind == "similar":
         best[-1] = plain
     return best
 
@@ -130,10 +130,17 @@ def _standing(
 
 
 def _near(
-    index: SkillIndex, question: MatchQuestion, hits: Sequence[Hit], plan: Plan, scored: Sequence[Scored]
+    index: SkillIndex,
+    question: MatchQuestion,
+    masked: Mapping[str, Hit],
+    known_exactly: Container[str],
+    plan: Plan,
+    scored: Sequence[Scored],
 ) -> Iterator[_Standing]:
-    """Skills that say much of what the message says, and those whose pattern stands in it once both are masked."""
-    masked = {hit.text: hit for hit in hits if hit.kind == "masked"}
+    """Skills that say much of what the message says, and those whose pattern stands in it once both are masked.
+
+    Of these not what is `known_exactly`: it need not also be answered by the same error with other names in it.
+    """
     for each in scored:
         known = index.get(each.slot)
         if known is None:
@@ -141,12 +148,14 @@ def _near(
         # Thousands may share a signature, such as that of a module that is missing: words find the best of them.
         pattern = known.document["pattern"]
         if masked and pattern is not None and (hit := masked.get(mask(cleaned(pattern)).text)):
-            yield _stand(known, question, hit)
+            if hit.text not in known_exactly:
+                yield _stand(known, question, hit)
             continue
         agrees = _agrees(known.document, question)
         share = each.score / BEST / _said(plan) * (_AGREEING if agrees else 1)
         yield _Standing(_similar(known, min(1.0, share)), known, None, agrees)
-    yield from _standing(index, question, hits, "masked", _MASKED_ALTERNATIVES, {each.slot for each in scored})
+    unknown = [hit for text, hit in masked.items() if text not in known_exactly]
+    yield from _standing(index, question, unknown, "masked", _MASKED_ALTERNATIVES, {each.slot for each in scored})
 
 
 def _few(index: SkillIndex, slots: Sequence[Slot], most: int) -> Sequence[Slot]:
@@ -185,6 +194,13 @@ def _similar(known: Known, share: float) -> Candidate:
         newness=known.slot,
         group=None,
     )
+
+
+def _is_known(hit: Hit, exact: _Standing) -> bool:
+    """Whether what stands there masked stands there exactly, or a part that says as much."""
+    if exact.place is None or exact.candidate.specificity < unmasked_weight(hit.text):
+        return False
+    return _overlap(hit.place, exact.place)
 
 
 def _overlap(one: Place, other: Place) -> bool:

@@ -25,6 +25,9 @@ from app.skills.reading import Ends, Place, Reading
 Slot = int
 """Where the index keeps one version of a skill; newer ones have higher numbers."""
 
+_LineSize = tuple[int, int]
+"""The length of the first line of a pattern that is whole lines, and how many lines it has."""
+
 _PIECE = 16 * 1024
 """Characters searched at once, so that what is found in a hostile message is never in memory all at once."""
 
@@ -99,7 +102,7 @@ class PatternIndex:
         self._anchors: list[str] = []
         self._around: list[_Around] = []
         self._automata: list[_Automaton] = []
-        self._line_lengths: Counter[int] = Counter()
+        self._line_sizes: Counter[_LineSize] = Counter()
         # One of each, for most are alike: a shape takes 100 bytes, a set of one 200, and every anchor has some.
         self._ends: dict[Ends, Ends] = {}
         self._shapes: dict[Shape, Shape] = {}
@@ -110,8 +113,8 @@ class PatternIndex:
 
     def add(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern in. It is found from now on."""
-        if _is_line(pattern):
-            self._line_lengths[len(pattern.text)] += 1
+        if size := _line_size(pattern):
+            self._line_sizes[size] += 1
             self._hold("line", pattern.text, slot)
         if pattern.anchor is not None and pattern.exact is not None:
             around = self._around[self._number(pattern.anchor)]
@@ -132,8 +135,8 @@ class PatternIndex:
 
     def remove(self, slot: Slot, pattern: Pattern) -> None:
         """Take a pattern out. Its anchor stays, and finds nothing."""
-        if _is_line(pattern):
-            self._line_lengths[len(pattern.text)] -= 1
+        if size := _line_size(pattern):
+            self._line_sizes[size] -= 1
         for kind, text in (("line", pattern.text), ("exact", pattern.text), ("masked", pattern.signature)):
             self._release(kind, text, slot)
 
@@ -172,7 +175,7 @@ class PatternIndex:
         """The index as it is now, for a checkpoint. What comes while it is written may be among it."""
         anchors = list(zip(self._anchors, self._around, strict=True))
         return [
-            ("patterns", [(self._key, list(self._line_lengths.items()))]),
+            ("patterns", [(self._key, list(self._line_sizes.items()))]),
             ("anchors", ((anchor, list(around.exact.items()), list(around.masked)) for anchor, around in anchors)),
             ("holders", list(self._holders.items())),
         ]
@@ -180,8 +183,8 @@ class PatternIndex:
     def restore(self, name: str, entries: list[Any], offset: int) -> None:
         """Take back some entries of a section, of an index as of `offset`; `build` ends this."""
         if name == "patterns":
-            ((self._key, lengths),) = entries
-            self._line_lengths.update(dict(lengths))
+            ((self._key, sizes),) = entries
+            self._line_sizes.update({(length, lines): patterns for (length, lines), patterns in sizes})
         elif name == "anchors":
             for anchor, exact, masked in entries:
                 around = self._around[self._number(anchor)]
@@ -254,14 +257,23 @@ class PatternIndex:
                     at = piece.find(anchor, at + 1)
 
     def _lines(self, log: BuildLog) -> Iterator[Hit]:
-        """The patterns that are a whole line, each at the first that it is."""
-        lengths = {length for length, count in self._line_lengths.items() if count}
+        """The patterns that are whole lines, each where it first is."""
+        counts: defaultdict[int, list[int]] = defaultdict(list)
+        for (length, lines), patterns in self._line_sizes.items():
+            if patterns:
+                counts[length].append(lines)
         found: set[str] = set()
-        for number, (line, body) in enumerate(log.lines) if lengths else ():
-            if len(line) - body in lengths and (text := line[body:]) not in found:
-                found.add(text)
-                if slots := self._held("line", text):
-                    yield Hit("exact", slots, text, Place(number, body, number, len(line)), is_alone=True)
+        looks = 0
+        for first, (line, body) in enumerate(log.lines) if counts else ():
+            for count in counts.get(len(line) - body, ()) if looks < MOST_LOOKS else ():
+                looks += count
+                last = first + count - 1
+                if last >= len(log.lines):
+                    continue
+                text = "\n".join([each.text[each.body :] for each in log.lines[first : first + count]])
+                if text not in found and (slots := self._held("line", text)):
+                    found.add(text)
+                    yield Hit("exact", slots, text, Place(first, body, last, len(log.lines[last].text)), is_alone=True)
 
     def _number(self, anchor: str) -> int:
         number = self._numbers.get(anchor)
@@ -302,9 +314,11 @@ class PatternIndex:
         return int.from_bytes(digest.digest(), "little")
 
 
-def _is_line(pattern: Pattern) -> bool:
-    """Whether it tells more where it is a whole line, or is found only there."""
-    return pattern.text != "" and (pattern.anchor is None or is_plain_word(pattern.text))
+def _line_size(pattern: Pattern) -> _LineSize | None:
+    """Of a pattern that tells more where it is whole lines, or is found only there."""
+    if not pattern.text or (pattern.anchor is not None and not is_plain_word(pattern.text)):
+        return None
+    return len(pattern.text.partition("\n")[0]), pattern.text.count("\n") + 1
 
 
 def _make(start: int, anchors: Sequence[str]) -> _Automaton:

@@ -32,7 +32,7 @@ _SAMPLE = 64
 _CLEAN = compile_possessive(r"(?:[^\s\x00-\x1f\x7f-\xa0\ufeff]++ ?)*+")
 """One line, single blanks, nothing that acts on a terminal."""
 
-_PLAIN_WORD = re.compile(r"[A-Z]?[a-z]*|[-+]?[0-9]+(?:[.,][0-9]+)*%?")
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)*%?")
 _SHOUTED = frozenset(
     {"error", "errors", "err", "fail", "failed", "failure", "fatal", "warning", "warn", "panic", "abort", "killed"}
 )
@@ -139,7 +139,11 @@ def unmasked_weight(signature: str) -> int:
 
 def is_plain_word(text: str) -> bool:
     """Whether a text is one short everyday word or a number, such as `error` or `404`: it says little inside a line."""
-    return len(text) < ANYWHERE and (_PLAIN_WORD.fullmatch(text) is not None or text.lower() in _SHOUTED)
+    if len(text) >= ANYWHERE:
+        return False
+    if text.isalpha():
+        return text.islower() or text.istitle() or text.lower() in _SHOUTED
+    return _NUMBER.fullmatch(text) is not None
 
 
 def to_masked(masked: Masked, at: int) -> int | None:

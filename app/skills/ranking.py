@@ -48,6 +48,7 @@ class _Key(NamedTuple):
 
     band: float
     primary: float
+    specificity: int
     words: int
     confidence: float
     newness: int
@@ -75,6 +76,7 @@ def _key(candidate: Candidate) -> _Key:
     return _Key(
         _band(candidate)[0],
         round(_primary(candidate), 6),
+        candidate.specificity,  # the logarithm makes no difference between the shortest
         round(candidate.words * 16),
         candidate.confidence,
         candidate.newness,

@@ -182,6 +182,7 @@ def _cut_out(pieces: list[_Piece], start: int, end: int) -> str:
     found = []
     for piece in pieces:
         text = piece.view.text
-        found.append(text[max(start, 0) : max(end, 0)])
+        if start <= len(text) and end >= 0:  # else it lies wholly before or behind
+            found.append(text[max(start, 0) : end])
         start, end = start - len(text) - 1, end - len(text) - 1
     return "\n".join(found)

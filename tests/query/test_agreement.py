@@ -151,7 +151,7 @@ def _plainly(rows: list[dict[str, Any]], message: str) -> set[tuple[str, str]]:
 
 def _stands(pattern: str, text: str) -> bool:
     if weight(pattern) < 3:
-        return pattern in text.split("\n")
+        return f"\n{pattern}\n" in f"\n{text}\n"
     at = text.find(pattern)
     while at >= 0:
         end = at + len(pattern)

@@ -90,6 +90,36 @@ def test_plain_word_inside_a_line_comes_last_and_is_never_left_out(api: httpx.Cl
     assert len(of(ask(api, message, limit=100), *similar)) == len(similar)
 
 
+def test_plain_word_is_never_in_place_of_what_says_more(api: httpx.Client) -> None:
+    codes = [word()[:5].upper() for _ in range(3)]
+    skills = [capture(api, pattern=code) for code in codes]
+    plain = capture(api, pattern=word()[:6].lower())
+    matches = ask(api, f"{plain['pattern']} {' '.join(codes)} in it", limit=3)
+    assert {id for _, id in found(matches)} == {skill["id"] for skill in skills}
+
+
+def test_short_exact_pattern_leaves_what_says_more_masked(api: httpx.Client) -> None:
+    code, rest = word()[:4].upper(), word()
+    short, long = capture(api, pattern=code), capture(api, pattern=f"{code} handshake of {rest} with 10.0.0.1:443")
+    matches = of(ask(api, f"{code} handshake of {rest} with 10.0.0.9:443"), short, long)
+    assert found(matches) == [("exact", short["id"]), ("masked", long["id"])]
+
+
+def test_error_that_is_known_exactly_is_not_also_answered_with_other_values(api: httpx.Client) -> None:
+    rest = word()
+    one, other = (capture(api, pattern=f"handshake of {rest} with 10.0.0.{n}:443") for n in (1, 2))
+    assert found(of(ask(api, f"the {one['pattern']} x"), one, other)) == [("exact", one["id"])]
+
+
+def test_of_the_shortest_patterns_the_longer_comes_first(api: httpx.Client) -> None:
+    code = word()[:3].upper()
+    longer, shorter = capture(api, pattern=code), capture(api, pattern=code[:2])
+    assert found(of(ask(api, f"{code[:2]}\n{code}"), longer, shorter)) == [
+        ("exact", longer["id"]),
+        ("exact", shorter["id"]),
+    ]
+
+
 def test_plain_word_on_a_line_of_its_own_comes_first(api: httpx.Client) -> None:
     words = [word() for _ in range(5)]
     plain = words[0][:6].lower()

@@ -24,6 +24,8 @@ CASES = [
     ('  File "<stdin>", line 1, in <module>', "  File <path>, in <module>"),
     ("error: ‘foo’ was not declared; did you mean ‘bar’?", "error: <q> was not declared; did you mean <q>?"),
     ("can’t open “a b”, ‘it’s’, «x»", "can’t open <q>, <q>, <q>"),
+    ("找不到模块“alpha”，请先安装它：‘b’：‘’", "找不到模块<q>，请先安装它：<q>：<q>"),
+    ("'alpha'을 열 수 없습니다", "<q>을 열 수 없습니다"),
     ("open ‘a\nb’ a‘b’ ‘a’b ‘", "open ‘a\nb’ a‘b’ ‘a’b ‘"),
     ("IndexError: list index out of range", "IndexError: list index out of range"),
     (
@@ -327,6 +329,7 @@ CASES = [
 
 # What comes out, and what one would wish for.
 WRONG = [
+    ("第12行有错误", "第12行有错误", "第<n>行有错误"),
     ("is the ٣ rd of １２", "is the ٣ rd of １２", "is the <n> rd of <n>"),
     ("python3.11: not found", "python3.11: not found", "python<version>: not found"),
     ("requires rustc 1.74 or newer", "requires rustc <n> or newer", "requires rustc <version> or newer"),

@@ -192,6 +192,10 @@ def test_unmasked_weight_leaves_placeholders_out() -> None:
         ("1.2.3.4", True),
         ("v1", False),
         ("超时", False),
+        ("ошибка", True),
+        ("Échec", True),
+        ("ОШИБКА", False),
+        ("", False),
     ],
 )
 def test_plain_word_is_one_short_word_of_everyday_language_or_a_number(text: str, expected: bool) -> None:

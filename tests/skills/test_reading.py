@@ -105,7 +105,9 @@ def test_short_text_is_not_found_where_it_cuts_a_word(message: str, pattern: str
 
 @pytest.mark.parametrize("stamp", ["", "2026-01-01T00:00:01Z "])
 def test_short_text_of_several_lines_that_letters_touch_is_not_found(stamp: str) -> None:
-    assert exact(f"{stamp}xfoo\n{stamp}barx", "foo\nbar") == []
+    for message in ("xfoo\nbar", "foo\nbarx", "foo\nbarr"):
+        assert exact(stamp + message.replace("\n", f"\n{stamp}"), "foo\nbar") == []
+    assert len(exact(f"{stamp}foo\n{stamp}bar rx", "foo\nbar")) == 1
 
 
 @pytest.mark.parametrize("stamp", ["", "2026-01-01T00:00:01Z "])
