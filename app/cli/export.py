@@ -35,9 +35,8 @@ def export(
 
 def add_to(app: typer.Typer) -> None:
     lines = ("cin export skills.json", "cin export --ndjson - | head -n 1")
-    app.command("export", short_help="Write all active skills to a file that import reads.", epilog=examples(*lines))(
-        export
-    )
+    told = "Write all active skills to a file that import reads."
+    app.command("export", short_help=told, epilog=examples(*lines))(export)
 
 
 def _write(skills: Iterator[Skill], out: BinaryIO, ndjson: bool) -> int:

@@ -1,24 +1,20 @@
 """The pattern index: which patterns of a network stand in a message, exactly or masked.
 
-The anchors of all patterns are in Aho-Corasick automata: a large base, and smaller ones for what came since. A pattern
-whose anchor is there already needs no automaton at all, only an entry. An automaton never changes: one takes the place
-of several, made in a thread, while readers go on with those.
+Where an anchor (`app.query.anchors`) stands in the message, patterns may stand around it. A pattern whose anchor is there
+already needs only an entry.
 """
 
-import asyncio
 import hashlib
 import secrets
-from collections import Counter, defaultdict, deque
-from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ahocorasick_rs import AhoCorasick
-
+from app.query.anchors import Anchors
 from app.query.checkpoint import Section
 from app.skills.build_log import BuildLog
-from app.skills.pattern import ANCHOR_LENGTH, Pattern, Shape, is_plain_word
+from app.skills.pattern import Pattern, Shape, is_plain_word
 from app.skills.ranking import Kind
 from app.skills.reading import Ends, Place, Reading
 
@@ -27,23 +23,6 @@ Slot = int
 
 _LineSize = tuple[int, int]
 """The length of the first line of a pattern that is whole lines, and how many lines it has."""
-
-_PIECE = 16 * 1024
-"""Characters searched at once, so that what is found in a hostile message is never in memory all at once."""
-
-_AHEAD = 2
-"""Pieces that are searched side by side while one is looked at: a search lets go of the interpreter."""
-
-_SEARCHES = ThreadPoolExecutor(_AHEAD, "cin-patterns")
-
-_FRESH = 64
-"""Anchors that are looked for one by one, at most: 50 ns each in a short message."""
-
-_AT_ONCE = 512
-"""Anchors of which an automaton is made on the event loop, in a few milliseconds; more take a thread."""
-
-_TIMES_LARGER = 4
-"""How much larger an automaton must be than all that came after it, to stay as it is."""
 
 MOST_LOOKS = 3_000_000
 MOST_LOOKS_AT_ONE = 200_000
@@ -68,14 +47,6 @@ class Hit(NamedTuple):
     is_alone: bool = False
 
 
-class _Automaton(NamedTuple):
-    """Finds the anchors from number `start` up to `end`."""
-
-    start: int
-    end: int
-    find: AhoCorasick
-
-
 @dataclass(slots=True)
 class _Around:
     """What may stand around an anchor.
@@ -98,10 +69,8 @@ class PatternIndex:
     """All patterns of a network. Changed on one thread; `find` may run on any."""
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        self._anchors: list[str] = []
+        self._anchors = Anchors()
         self._around: list[_Around] = []
-        self._automata: list[_Automaton] = []
         self._line_sizes: Counter[_LineSize] = Counter()
         # One of each, for most are alike: a shape takes 100 bytes, a set of one 200, and every anchor has some.
         self._ends: dict[Ends, Ends] = {}
@@ -117,7 +86,7 @@ class PatternIndex:
             self._line_sizes[size] += 1
             self._hold("line", pattern.text, slot)
         if pattern.anchor is not None and pattern.exact is not None:
-            around = self._around[self._number(pattern.anchor)]
+            around = self._around_of(pattern.anchor)
             self._hold("exact", pattern.text, slot)
             if pattern.masked is not None:
                 self._hold("masked", pattern.signature, slot)
@@ -151,7 +120,7 @@ class PatternIndex:
         looks_at: defaultdict[int, int] = defaultdict(int)
         spent: set[int] = set()
         found: dict[tuple[str, str], Hit] = {}
-        for number, at in self._places(reading.text, spent):
+        for number, at in self._anchors.places(reading.text, spent):
             around = self._around[number]
             looks_at[number] += around.looks
             if looks_at[number] > MOST_LOOKS_AT_ONE:
@@ -187,7 +156,7 @@ class PatternIndex:
             self._line_sizes.update({(length, lines): patterns for (length, lines), patterns in sizes})
         elif name == "anchors":
             for anchor, exact, masked in entries:
-                around = self._around[self._number(anchor)]
+                around = self._around_of(anchor)
                 for each, (begins, ends) in exact:
                     shape = self._shapes.setdefault(Shape(*each), Shape(*each))
                     around.exact[shape] = self._ends.setdefault((begins, ends), (begins, ends))
@@ -199,67 +168,21 @@ class PatternIndex:
                 self._holders[key] = [slot for slot in held if slot <= offset] if isinstance(held, list) else held
 
     def settle(self) -> None:
-        """Put fresh anchors into an automaton if they are many. Does no more than can be done on the event loop."""
-        if len(self._anchors) - self._end <= _FRESH:
-            return
-        start = self._start_of_merge(self._end)
-        if len(self._anchors) - start > _AT_ONCE:
-            start = self._end
-        self._replace(_make(start, self._anchors[start:]))
+        """Put what came lately where it is found fastest. Does no more than can be done on the event loop."""
+        self._anchors.settle()
 
     async def compact(self) -> None:
-        """Let one automaton do the work of several, where they have become many."""
-        while (start := self._start_of_merge(self._last)) < self._last:
-            self._replace(await asyncio.to_thread(_make, start, self._anchors[start : self._end]))
+        """The same for what takes longer, in a thread."""
+        await self._anchors.compact()
 
     def build(self) -> None:
-        """One automaton for everything: for an index that nobody reads yet."""
-        self._automata = [_make(0, self._anchors)]
-
-    @property
-    def _end(self) -> int:
-        """How many anchors the automata have."""
-        return self._automata[-1].end if self._automata else 0
-
-    @property
-    def _last(self) -> int:
-        """Where the last automaton starts."""
-        return self._automata[-1].start if self._automata else 0
-
-    def _start_of_merge(self, start: int) -> int:
-        """From where on to make one automaton, if one must be made from anchor `start` on: it swallows small ones."""
-        size = len(self._anchors) - start
-        for automaton in reversed(self._automata):
-            if automaton.end <= start and automaton.end - automaton.start < _TIMES_LARGER * size:
-                start, size = automaton.start, size + automaton.end - automaton.start
-        return start
-
-    def _replace(self, made: _Automaton) -> None:
-        before = [each for each in self._automata if each.end <= made.start]
-        after = [each for each in self._automata if each.start >= made.end]
-        self._automata = [*before, made, *after]
-
-    def _places(self, text: str, spent: Container[int]) -> Iterator[tuple[int, int]]:
-        """The anchors in a text and where they stand, without those that are `spent` by then."""
-        automata = self._automata  # read once: another thread may put others in their place
-        first_fresh = automata[-1].end if automata else 0
-        fresh = self._anchors[first_fresh:]
-        for begin, piece, found in _searched(text, automata):
-            for automaton, hits in zip(automata, found, strict=True):
-                for index, at, _ in hits:
-                    number = automaton.start + index
-                    if at < _PIECE and number not in spent:
-                        yield number, begin + at
-            for number, anchor in enumerate(fresh, first_fresh):
-                at = piece.find(anchor)
-                while 0 <= at < _PIECE and number not in spent:
-                    yield number, begin + at
-                    at = piece.find(anchor, at + 1)
+        """Be ready to find what was added: for an index that nobody reads yet."""
+        self._anchors.build()
 
     def _lines(self, log: BuildLog) -> Iterator[Hit]:
         """The patterns that are whole lines, each where it first is."""
         counts: defaultdict[int, list[int]] = defaultdict(list)
-        for (length, lines), patterns in self._line_sizes.items():
+        for (length, lines), patterns in list(self._line_sizes.items()):  # others may be added meanwhile
             if patterns:
                 counts[length].append(lines)
         found: set[str] = set()
@@ -275,13 +198,12 @@ class PatternIndex:
                     found.add(text)
                     yield Hit("exact", slots, text, Place(first, body, last, len(log.lines[last].text)), is_alone=True)
 
-    def _number(self, anchor: str) -> int:
-        number = self._numbers.get(anchor)
+    def _around_of(self, anchor: str) -> _Around:
+        number = self._anchors.number(anchor)
         if number is None:
-            number = self._numbers[anchor] = len(self._anchors)
             self._around.append(_Around({}))  # before the anchor can be found
-            self._anchors.append(anchor)
-        return number
+            number = self._anchors.add(anchor)
+        return self._around[number]
 
     def _with(self, shapes: frozenset[Shape], shape: Shape) -> frozenset[Shape]:
         """These shapes and one more."""
@@ -319,30 +241,3 @@ def _line_size(pattern: Pattern) -> _LineSize | None:
     if not pattern.text or (pattern.anchor is not None and not is_plain_word(pattern.text)):
         return None
     return len(pattern.text.partition("\n")[0]), pattern.text.count("\n") + 1
-
-
-def _make(start: int, anchors: Sequence[str]) -> _Automaton:
-    return _Automaton(start, start + len(anchors), AhoCorasick(anchors, store_patterns=False))
-
-
-_Searched = tuple[int, str, list[list[tuple[int, int, int]]]]
-"""Where a piece of a text begins, the piece, and what each automaton finds in it."""
-
-
-def _searched(text: str, automata: Sequence[_Automaton]) -> Iterator[_Searched]:
-    """The pieces of a text in their order; of a long one some are searched ahead."""
-
-    def search(begin: int) -> _Searched:
-        piece = text[begin : begin + _PIECE + ANCHOR_LENGTH - 1]
-        return begin, piece, [each.find.find_matches_as_indexes(piece, overlapping=True) for each in automata]
-
-    if len(text) <= _PIECE:
-        yield search(0)
-        return
-    ahead: deque[Future[_Searched]] = deque()
-    for begin in range(0, len(text), _PIECE):
-        ahead.append(_SEARCHES.submit(search, begin))
-        if len(ahead) > _AHEAD:
-            yield ahead.popleft().result()
-    while ahead:
-        yield ahead.popleft().result()

@@ -35,6 +35,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from app.skills.regex import compile_possessive
+from app.skills.scripts import WIDE
 
 
 class Cut(NamedTuple):
@@ -133,19 +134,14 @@ _TIME_UNIT = "(?:ns|[uµμ]s|ms|s|m|h|d)"
 _TIME_WORD = "(?:(?:nano|micro|milli)?seconds?|secs?|min(?:ute)?s?|hours?|hrs?|days?|ns|[uµμ]s|ms|s)"
 
 
-_WIDE = (
-    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3000-\u9fff\uac00-\ud7a3"
-    "\uf900-\ufaff\uff00-\uff0f\uff1a-\uff9f"
-)
-"""Scripts and their marks that touch what is quoted: Thai to Khmer, Chinese, Japanese, Korean."""
-_OPENS = rf"(?<![^\s(\[{{=:,{_WIDE}].)"
-_CLOSES = rf"(?=[\s)\]}},;:.!?{_WIDE}]|\Z)"
+_OPENS = rf"(?<![^\s(\[{{=:,{WIDE}].)"
+_CLOSES = rf"(?=[\s)\]}},;:.!?{WIDE}]|\Z)"
 
 
 def _quoted(quote: str) -> str:
     """Up to some 200 characters between quotes; a quote that is escaped or stands between letters does not end it."""
     some = rf"[^{quote}\\\n]{{0,200}}+"
-    inside = rf"{some}(?:(?:\\[^\n]|(?<=\w){quote}(?=\w)(?![{_WIDE}])){some}){{0,8}}+"
+    inside = rf"{some}(?:(?:\\[^\n]|(?<=\w){quote}(?=\w)(?![{WIDE}])){some}){{0,8}}+"
     return rf"{quote}{_OPENS}(?![^{quote}\n]{{0,200}}<q>){inside}{quote}{_CLOSES}"
 
 

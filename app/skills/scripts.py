@@ -7,6 +7,9 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _UNSPACED = f"{_HAN}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 """Chinese; Thai and Lao, Burmese, Khmer, Japanese."""
 
+WIDE = f"{_UNSPACED}\u1100-\u11ff\uac00-\ud7a3\u3000-\u33ff\u4dc0-\u4dff\uff00-\uff0f\uff1a-\uff65"
+"""For a character class: what may touch a quoted value, these scripts, Korean and their marks."""
+
 _RUN = re.compile(f"[{_UNSPACED}]+")
 _CHINESE = re.compile(f"[{_HAN}]")
 

@@ -84,6 +84,6 @@ def test_entry_with_a_wrong_field_is_refused_by_its_name(fields: dict[str, objec
 @pytest.mark.parametrize(
     "raw", [b"{", b"[]", b'"x"', b'{"a": "\xff"}', b'{"a": "\\ud800"}', b'{"a": ' * 3_000 + b"1" + b"}" * 3_000]
 )
-def test_entry_that_is_no_object_is_refused(raw: bytes) -> None:
+def test_entry_that_cannot_be_read_as_an_object_is_refused(raw: bytes) -> None:
     with pytest.raises(EntryRefused):
         read_entry(raw)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.metrics import Metrics
-from app.query import patterns, words
+from app.query import anchors, words
 from app.query.checkpoint import IndexFolder
 from app.skills.masking import mask
 from app.skills.pattern import unmasked_weight, weight
@@ -78,8 +78,8 @@ _histories = st.lists(st.one_of(_capture, _capture, _revise, _retire, _report, _
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Indexes that put things in order after every few skills, so that all their parts take part."""
     monkeypatch.setattr(words, "_SETTLE_AT", 4)
-    monkeypatch.setattr(patterns, "_FRESH", 2)
-    monkeypatch.setattr(patterns, "_AT_ONCE", 4)
+    monkeypatch.setattr(anchors, "_FRESH", 2)
+    monkeypatch.setattr(anchors, "_AT_ONCE", 4)
     return tmp_path
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.query import patterns
+from app.query import anchors
+from app.query.anchors import Anchors
 from app.query.patterns import PatternIndex, TooManyPlaces
 from app.skills.build_log import BuildLog, read_log
 from app.skills.masking import mask
@@ -38,9 +39,9 @@ small = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 @pytest.fixture
 def small_automata(monkeypatch: pytest.MonkeyPatch) -> None:
     """Automata of a few anchors, and messages in pieces of a few characters, so that every seam takes part."""
-    monkeypatch.setattr(patterns, "_FRESH", 2)
-    monkeypatch.setattr(patterns, "_AT_ONCE", 4)
-    monkeypatch.setattr(patterns, "_PIECE", 7)
+    monkeypatch.setattr(anchors, "_FRESH", 2)
+    monkeypatch.setattr(anchors, "_AT_ONCE", 4)
+    monkeypatch.setattr(anchors, "_PIECE", 7)
 
 
 def index_of(texts: Iterable[str]) -> PatternIndex:
@@ -141,7 +142,7 @@ def test_settling_and_compacting_leave_few_automata(small_automata: None, number
         return index
 
     index = run(go())
-    assert len(index._automata) <= 4  # each more than four times as large as those after it
+    assert len(index._anchors._automata) <= 4  # each more than four times as large as those after it
     message = "\n".join(f"error number{slot}" for slot in range(1, number + 1))
     assert len(found(index, message)) == number
 
@@ -185,6 +186,7 @@ def test_find_in_a_thread_finds_what_was_there_before_it_began(small_automata: N
                 while not finding.done():
                     for slot in (next(more), next(more), next(more)):
                         index.add(slot, read_pattern(f"another number{slot}"))
+                        index.add(slot, read_pattern("=" * slot))
                     index.settle()
                     await index.compact()
                 assert {hit.text for hit in await finding} == set(there)
@@ -197,8 +199,8 @@ def test_find_in_a_thread_finds_what_was_there_before_it_began(small_automata: N
         sys.setswitchinterval(switch_seconds)
 
 
-class _Settling(PatternIndex):
-    """An index that settles just when a thread that finds has begun to look around."""
+class _Settling(Anchors):
+    """Anchors that are settled just when a thread that finds has begun to look around."""
 
     is_due = False
 
@@ -225,16 +227,17 @@ class _Growing(list[str]):
 
 
 def test_find_misses_no_anchor_that_is_settled_meanwhile(small_automata: None) -> None:
-    index = _Settling()
+    index = PatternIndex()
+    index._anchors = settling = _Settling()
     for slot, text in enumerate(("first of all", "second of it", "third of them"), 1):
         index.add(slot, read_pattern(text))
-    index.is_due = True
+    settling.is_due = True
     assert len(found(index, "first of all\nsecond of it\nthird of them")) == 3
 
 
 def test_find_takes_no_anchor_for_one_that_is_added_meanwhile() -> None:
     index = index_of(["first of all", "second one", "third of them all"])
-    index._anchors = _Growing(index._anchors, lambda: index.add(9, read_pattern("quite another")))
+    index._anchors._anchors = _Growing(index._anchors._anchors, lambda: index.add(9, read_pattern("quite another")))
     assert len(found(index, "first of all\nsecond one\nthird of them all")) == 3
 
 

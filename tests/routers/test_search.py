@@ -360,7 +360,7 @@ def test_walk_shows_each_skill_once_while_others_are_captured(tmp_path: Path, so
     async def look(cin: Inside) -> list[str]:
         bodies = [
             make_skill(name=f"s-{n}", pattern=f"refused number {n}", tags=["odd" if n % 2 else "even"])
-            for n in range(120)
+            for n in range(250)
         ]
         results = (await cin.client.post("/skills/batch", json=bodies)).json()["results"]
         for result in results[::9]:
@@ -374,7 +374,7 @@ def test_walk_shows_each_skill_once_while_others_are_captured(tmp_path: Path, so
         return await walk(cin, {"q": "refused", "sort": sort, "limit": 7} | query, change)
 
     walked = inside(tmp_path, look)
-    whole = {f"s-{n}" for n in range(0, 120, 2 if query else 1)}
+    whole = {f"s-{n}" for n in range(0, 250, 2 if query else 1)}
     assert whole <= set(walked)
     assert len(walked) == len(set(walked))
 

@@ -98,7 +98,7 @@ def test_long_name_is_not_kept_whole(length: int, is_kept: bool) -> None:
 
 
 @given(st.text())
-def test_text_is_never_changed(text: str) -> None:
+def test_text_stays_in_front_with_neighbours_in_pairs(text: str) -> None:
     found = with_code_words(text)
     assert found == in_pairs(text) or found.startswith(f"{in_pairs(text)} ")
 
